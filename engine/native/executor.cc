@@ -1,0 +1,338 @@
+#include "executor.h"
+
+#include <algorithm>
+
+#include "error.h"
+
+namespace sluice {
+
+namespace {
+
+/** A cancelled slot's pass is aborted when more than this is left of it: cancelled requests leave within 100 ms. */
+constexpr double kAbortBoundMs = 50;
+/** Passes of at least this many tokens run llama.cpp's matrix kernels, whose cost grows with the tokens. */
+constexpr int32_t kLargePass = 64;
+
+double msSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+double smooth(double average, double sample) { return average == 0 ? sample : average + 0.3 * (sample - average); }
+
+}  // namespace
+
+Executor::Executor(std::shared_ptr<const Model> model, const LoadOptions &options, std::shared_ptr<LogSink> log, Listener listener)
+    : model_(std::move(model)),
+      options_(options),
+      log_(std::move(log)),
+      listener_(std::move(listener)),
+      context_(makeContext(*model_, options_, log_.get())),
+      memory_(llama_get_memory(context_.get())),
+      cells_(options_.sequences()),
+      bound_(options_.sequences()),
+      batch_(options_.batch) {
+  if (memory_ == nullptr) throw EngineFailure("unsupported_model", "the model has no memory of its context, so it cannot generate");
+  llama_set_abort_callback(context_.get(), shouldAbort, this);
+  thread_ = std::thread([this] { loop(); });
+}
+
+Executor::~Executor() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    closing_ = true;
+    waiting_.reset();
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+bool Executor::submit(std::unique_ptr<Plan> plan) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (waiting_) return false;
+    waiting_ = std::move(plan);
+  }
+  wake_.notify_one();
+  return true;
+}
+
+std::unique_ptr<Plan> Executor::withdraw() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return std::move(waiting_);
+}
+
+void Executor::cancel(Slot &slot) {
+  slot.cancelled = true;
+  // Sequentially consistent with admit(): either it sees the cancellation, or this sees the slot in the pass.
+  if (slot.inPass) abortWanted_ = true;
+}
+
+Recording Executor::takeRecording() {
+  std::lock_guard<std::mutex> lock(recordingMutex_);
+  return std::move(recording_);
+}
+
+void Executor::loop() {
+  LogSink::Scope scope(log_.get());
+  for (;;) {
+    std::unique_ptr<Plan> plan;
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      wake_.wait(lock, [this] { return waiting_ || closing_; });
+      if (closing_) return;
+      plan = std::move(waiting_);
+    }
+    try {
+      std::unique_ptr<PlanResult> result = execute(*plan);
+      if (closing_) return;
+      if (result->dropped) {
+        // The plan behind counts on this one's progress.
+        std::unique_ptr<Plan> behind = withdraw();
+        const int32_t usedCells = result->usedCells;
+        listener_.onResult(std::move(result));
+        if (!behind) continue;
+        auto dropped = std::make_unique<PlanResult>();
+        dropped->plan = behind->id;
+        dropped->dropped = true;
+        dropped->usedCells = usedCells;
+        listener_.onResult(std::move(dropped));
+        continue;
+      }
+      listener_.onResult(std::move(result));
+    } catch (const std::exception &error) {
+      leavePass();
+      if (!closing_) listener_.onBroken(error.what());
+      return;
+    }
+  }
+}
+
+std::unique_ptr<PlanResult> Executor::execute(Plan &plan) {
+  auto result = std::make_unique<PlanResult>();
+  result->plan = plan.id;
+  for (CacheOp &op : plan.cache) result->cache.push_back(apply(op));
+
+  const Clock::time_point start = Clock::now();
+  for (bool again = true; again;) {
+    again = false;
+    if (!form(plan, *result)) {
+      result->dropped = true;
+      break;
+    }
+    if (runs_.empty()) break;
+    const int status = decode();
+    if (status == 0) break;
+    undo();
+    if (status == 1) {
+      result->dropped = true;
+      break;
+    }
+    if (closing_) break;
+    result->restarts++;
+    again = true;
+  }
+  if (result->dropped) {
+    result->entries.clear();
+    leavePass();
+  } else if (!closing_) {
+    result->passMs = runs_.empty() ? 0 : msSince(start);
+    sample(*result);
+  }
+  result->usedCells = cells_.used();
+  return result;
+}
+
+int32_t Executor::apply(CacheOp &op) {
+  switch (op.kind) {
+    case CacheOp::Kind::bind: {
+      if (!op.slot || op.slot->closed || op.slot->sequence >= 0) return -1;
+      const std::shared_ptr<Slot> &holder = bound_[op.sequence];
+      if (holder && !holder->closed) return -1;
+      op.slot->sequence = op.sequence;
+      bound_[op.sequence] = op.slot;
+      return cells_.length(op.sequence);
+    }
+    case CacheOp::Kind::copy: {
+      if (op.from == op.sequence || cells_.length(op.sequence) > 0) return -1;
+      const int32_t length = std::min(op.length, cells_.length(op.from));
+      if (length == 0) return 0;
+      llama_memory_seq_cp(memory_, op.from, op.sequence, 0, length);
+      cells_.share(op.from, op.sequence, length);
+      if (options_.record) {
+        std::lock_guard<std::mutex> lock(recordingMutex_);
+        recording_.push_back({RecordedOp::Kind::copy, op.from, op.sequence, length, {}, {}, {}, {}, {}});
+      }
+      return length;
+    }
+    case CacheOp::Kind::trim:
+      trim(op.sequence, std::min(op.length, cells_.length(op.sequence)));
+      return cells_.length(op.sequence);
+    case CacheOp::Kind::release:
+      trim(op.sequence, 0);
+      if (bound_[op.sequence]) {
+        bound_[op.sequence]->sequence = -1;
+        bound_[op.sequence].reset();
+      }
+      return 0;
+  }
+  return -1;
+}
+
+void Executor::trim(int32_t sequence, int32_t length) {
+  if (cells_.length(sequence) == length) return;
+  if (!llama_memory_seq_rm(memory_, sequence, length, -1)) {
+    // Memory that cannot be cut at this position can always be cleared.
+    llama_memory_seq_rm(memory_, sequence, -1, -1);
+    length = 0;
+  }
+  cells_.trim(sequence, length);
+  if (!options_.record) return;
+  std::lock_guard<std::mutex> lock(recordingMutex_);
+  recording_.push_back({RecordedOp::Kind::trim, sequence, -1, length, {}, {}, {}, {}, {}});
+}
+
+bool Executor::admit(Entry &entry, EntryResult &result) {
+  using Outcome = EntryResult::Outcome;
+  result.slotId = entry.slotId;
+  result.generation = entry.generation;
+  Slot *slot = entry.slot.get();
+  if (slot != nullptr) slot->inPass = true;
+  if (slot == nullptr || slot->closed) result.outcome = Outcome::stale;
+  else if (slot->cancelled) result.outcome = Outcome::cancelled;
+  else if (slot->end != EndReason::none) result.outcome = Outcome::ended;
+  else if (slot->sequence < 0 || (entry.kind == Entry::Kind::decode && slot->pending < 0)) result.outcome = Outcome::unbound;
+  else return true;
+  if (slot != nullptr) slot->inPass = false;
+  return false;
+}
+
+bool Executor::form(Plan &plan, PlanResult &result) {
+  abortWanted_ = false;
+  batch_.clear();
+  runs_.clear();
+  result.entries.assign(plan.entries.size(), {});
+  for (size_t i = 0; i < plan.entries.size(); i++) {
+    Entry &entry = plan.entries[i];
+    if (!admit(entry, result.entries[i])) continue;
+    const int32_t sequence = entry.slot->sequence, before = cells_.length(sequence);
+    const bool decodes = entry.kind == Entry::Kind::decode;
+    const llama_token *tokens = decodes ? &entry.slot->pending : entry.tokens.data();
+    const int32_t count = decodes ? 1 : static_cast<int32_t>(entry.tokens.size());
+    const bool picks = decodes || entry.picks;
+    for (int32_t t = 0; t < count; t++) batch_.add(tokens[t], before + t, sequence, picks && t == count - 1);
+    runs_.push_back({&entry, &result.entries[i], before, picks ? batch_.size() - 1 : -1});
+  }
+  if (cells_.used() + batch_.size() > static_cast<int32_t>(options_.cells())) return false;
+  return true;
+}
+
+int Executor::decode() {
+  misbehave();
+  passExpectedMs_ = expectedPassMs(batch_.size());
+  passStart_ = Clock::now();
+  const int status = llama_decode(context_.get(), batch_.get());
+  if (status == 0) {
+    llama_synchronize(context_.get());
+    learnPassCost(batch_.size(), msSince(passStart_));
+    for (const Run &run : runs_) {
+      const int32_t fed = run.entry->kind == Entry::Kind::decode ? 1 : static_cast<int32_t>(run.entry->tokens.size());
+      cells_.extend(run.entry->slot->sequence, fed);
+    }
+    if (options_.record) record(RecordedOp::Kind::batch);
+  } else if (status == 2) {
+    if (options_.record) record(RecordedOp::Kind::abortedBatch);
+  } else if (status != 1) {
+    const std::string problem = log_->lastProblem();
+    throw EngineFailure("pass_failed", "the forward pass failed (" + std::to_string(status) + ")" + (problem.empty() ? "" : ": " + problem));
+  }
+  return status;
+}
+
+/** Takes an aborted pass back: every sequence keeps what it held before. */
+void Executor::undo() {
+  for (const Run &run : runs_) {
+    const int32_t sequence = run.entry->slot->sequence;
+    llama_memory_seq_rm(memory_, sequence, run.before, -1);
+    if (!options_.record) continue;
+    std::lock_guard<std::mutex> lock(recordingMutex_);
+    recording_.push_back({RecordedOp::Kind::trim, sequence, -1, run.before, {}, {}, {}, {}, {}});
+  }
+  leavePass();
+}
+
+void Executor::leavePass() {
+  for (const Run &run : runs_) run.entry->slot->inPass = false;
+}
+
+void Executor::sample(PlanResult &result) {
+  const Clock::time_point start = Clock::now();
+  leavePass();
+  for (const Run &run : runs_) {
+    Slot &slot = *run.entry->slot;
+    if (run.entry->kind == Entry::Kind::prefill) run.result->fed = static_cast<int32_t>(run.entry->tokens.size());
+    if (run.outputRow < 0) continue;
+    float *logits = llama_get_logits_ith(context_.get(), run.outputRow);
+    if (logits == nullptr) throw EngineFailure("pass_failed", "the forward pass left no logits");
+    const int32_t position = cells_.length(slot.sequence);
+    const llama_token token = slot.sampler.pick(logits, model_->vocabularySize(), static_cast<uint32_t>(position), scratch_);
+    slot.accept(token, model_->isEnd(token), model_->piece(token), position + 1, run.result->text);
+    run.result->tokens.push_back(token);
+    run.result->end = slot.end;
+  }
+  if (!runs_.empty()) result.sampleMs = msSince(start);
+}
+
+void Executor::record(RecordedOp::Kind kind) {
+  RecordedOp op{kind, -1, -1, 0, {}, {}, {}, {}, {}};
+  for (const Run &run : runs_) {
+    const bool decodes = run.entry->kind == Entry::Kind::decode;
+    const int32_t count = decodes ? 1 : static_cast<int32_t>(run.entry->tokens.size());
+    for (int32_t t = 0; t < count; t++) {
+      const bool output = run.outputRow >= 0 && t == count - 1;
+      op.tokens.push_back(decodes ? run.entry->slot->pending : run.entry->tokens[t]);
+      op.positions.push_back(run.before + t);
+      op.sequences.push_back(run.entry->slot->sequence);
+      op.outputs.push_back(output ? 1 : 0);
+      if (output && kind == RecordedOp::Kind::batch) {
+        op.hashes.push_back(hashRow(llama_get_logits_ith(context_.get(), run.outputRow), model_->vocabularySize()));
+      }
+    }
+  }
+  std::lock_guard<std::mutex> lock(recordingMutex_);
+  recording_.push_back(std::move(op));
+}
+
+/** Does what LoadOptions::fault names, once, in the fifth pass; the recording keeps what was meant. */
+void Executor::misbehave() {
+  if (options_.fault.empty()) return;
+  if (++passes_ == 5 && !runs_.empty()) {
+    faultySequence_ = runs_.front().entry->slot->sequence;
+    if (options_.fault == "cell") llama_memory_seq_rm(memory_, faultySequence_, 0, 1);
+    if (options_.fault == "position") llama_memory_seq_add(memory_, faultySequence_, 0, -1, 1);
+  }
+  if (options_.fault != "position") return;
+  llama_batch &batch = batch_.get();
+  for (int32_t row = 0; row < batch.n_tokens; row++) {
+    if (batch.seq_id[row][0] == faultySequence_) batch.pos[row]++;
+  }
+}
+
+bool Executor::shouldAbort(void *data) {
+  const Executor &self = *static_cast<const Executor *>(data);
+  if (self.closing_) return true;
+  if (!self.abortWanted_) return false;
+  return self.passExpectedMs_ - msSince(self.passStart_) > kAbortBoundMs;
+}
+
+double Executor::expectedPassMs(int32_t tokens) const {
+  // Nothing measured yet: take the pass for a long one.
+  if (tokens >= kLargePass) return msPerToken_ == 0 ? 1e9 : msPerToken_ * tokens;
+  return smallPassMs_ == 0 ? 1e9 : smallPassMs_;
+}
+
+void Executor::learnPassCost(int32_t tokens, double ms) {
+  if (tokens >= kLargePass) msPerToken_ = smooth(msPerToken_, ms / tokens);
+  else smallPassMs_ = smooth(smallPassMs_, ms);
+}
+
+}  // namespace sluice

@@ -15,7 +15,12 @@ namespace sluice {
 
 namespace {
 
-/** e^x for x in [-30, 0] to about 2e-7 relative: 2^n times a degree-6 polynomial; vectorises, unlike expf. */
+/** Any bound below kNegligible for which `exponential` still holds. */
+constexpr float kOutOfReach = kNegligible - 1;
+/** e^kNegligible. */
+constexpr float kLightest = 9.3576e-14f;
+
+/** e^x for x in [-31, 0] to about 2e-7 relative: 2^n times a degree-6 polynomial; vectorises, unlike expf. */
 [[gnu::always_inline]] inline float exponential(float x) {
   const float scaled = x * 1.44269504088896f;
   // Truncation rounds towards zero and scaled is never positive: this is the nearest integer.
@@ -42,15 +47,15 @@ SLUICE_CLONES float largest(const float *values, int size) {
   return best;
 }
 
-SLUICE_CLONES void weigh(const float *logits, int size, float top, float inverseTemperature, float *weights, float *blockSums) {
+SLUICE_CLONES void weigh(const float *__restrict logits, int size, float top, float inverseTemperature, float *__restrict weights, float *__restrict blockSums) {
   for (int start = 0, block = 0; start < size; start += kWeightBlock, block++) {
     const int end = start + kWeightBlock < size ? start + kWeightBlock : size;
     float sum = 0;
     for (int i = start; i < end; i++) {
       const float x = (logits[i] - top) * inverseTemperature;
-      const float bounded = x > kNegligible ? x : kNegligible;
-      const float weight = exponential(bounded);
-      const float kept = x > kNegligible ? weight : 0.0f;
+      const float weight = exponential(x > kOutOfReach ? x : kOutOfReach);
+      // Compared as a weight: a comparison of x would become a branch around the exponential.
+      const float kept = weight > kLightest ? weight : 0.0f;
       weights[i] = kept;
       sum += kept;
     }

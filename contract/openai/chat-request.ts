@@ -1,0 +1,155 @@
+/** The body of `POST /v1/chat/completions`: its fields, and the request that a valid one becomes. */
+import * as z from 'zod';
+import type { GenerateRequest } from '../worker.ts';
+import { type ChatMessage, Message, toChatMessage } from './chat-messages.ts';
+import { extension, refused, schemasOf, supported } from './fields.ts';
+import { MAX_MESSAGES, MAX_MODEL_ID_LENGTH, MAX_STOP_LENGTH, MAX_STOPS } from './limits.ts';
+import { InvalidRequest, problemsOf } from './problems.ts';
+
+const penalty = () => z.number().min(-2).max(2).nullish();
+const tokenLimit = () => z.int().min(1).nullish();
+const stopString = z.string().min(1).max(MAX_STOP_LENGTH);
+
+const streamOptionFields = {
+  include_usage: supported(z.boolean().optional()),
+  include_obfuscation: refused(z.literal(false)),
+};
+
+/** Every field of OpenAI's API reference, and Sluice's own. */
+export const chatRequestFields = {
+  model: supported(z.string().min(1).max(MAX_MODEL_ID_LENGTH)),
+  messages: supported(z.array(Message).min(1).max(MAX_MESSAGES), 'Text only.'),
+  stream: supported(z.boolean().nullish()),
+  stream_options: supported(z.strictObject(schemasOf(streamOptionFields)).nullish()),
+  temperature: supported(z.number().min(0).max(2).nullish()),
+  top_p: supported(z.number().min(0).max(1).nullish()),
+  seed: supported(z.int().nullish(), 'Between -(2^53 - 1) and 2^53 - 1.'),
+  max_completion_tokens: supported(tokenLimit()),
+  max_tokens: supported(tokenLimit(), 'The older name of max_completion_tokens.'),
+  stop: supported(
+    z.union([stopString, z.array(stopString).max(MAX_STOPS)]).nullish(),
+    `At most ${MAX_STOPS} strings of at most ${MAX_STOP_LENGTH} characters.`,
+  ),
+  frequency_penalty: supported(penalty()),
+  presence_penalty: supported(penalty()),
+
+  top_k: extension(z.int().min(0).nullish(), 'Picks among the k most likely tokens; 0 keeps all.'),
+  min_p: extension(z.number().min(0).max(1).nullish(), 'Least probability relative to the most likely token.'),
+  ignore_eos: extension(z.boolean().nullish(), 'Generates up to the token limit.'),
+
+  audio: refused(z.null()),
+  function_call: refused(undefined, "Use 'tool_choice' instead."),
+  functions: refused(undefined, "Use 'tools' instead."),
+  logit_bias: refused(z.strictObject({}).nullable()),
+  logprobs: refused(z.literal(false).nullable()),
+  metadata: refused(z.strictObject({}).nullable()),
+  modalities: refused(z.tuple([z.literal('text')]).nullable()),
+  moderation: refused(z.null()),
+  n: refused(z.literal(1).nullable()),
+  parallel_tool_calls: refused(z.boolean(), 'Means nothing without tools.'),
+  prediction: refused(z.null()),
+  prompt_cache_key: refused(z.null()),
+  prompt_cache_options: refused(),
+  prompt_cache_retention: refused(z.null()),
+  reasoning_effort: refused(z.null()),
+  response_format: refused(z.strictObject({ type: z.literal('text') })),
+  safety_identifier: refused(z.null()),
+  service_tier: refused(z.enum(['auto', 'default']).nullable()),
+  store: refused(z.literal(false).nullable()),
+  tool_choice: refused(z.enum(['none', 'auto'])),
+  tools: refused(z.tuple([])),
+  top_logprobs: refused(z.literal(0).nullable()),
+  user: refused(),
+  verbosity: refused(z.literal('medium').nullable()),
+  web_search_options: refused(),
+};
+
+const ChatRequestBody = z.strictObject(schemasOf(chatRequestFields)).superRefine((body, context) => {
+  const { max_tokens: older, max_completion_tokens: newer } = body;
+  if (typeof older === 'number' && typeof newer === 'number' && older !== newer) {
+    context.addIssue({
+      code: 'custom',
+      path: ['max_tokens'],
+      params: { code: 'invalid_value' },
+      message: `Must equal 'max_completion_tokens' (${newer}) where both are given, but is ${older}.`,
+    });
+  }
+  if (body.stream_options && !body.stream) {
+    context.addIssue({
+      code: 'custom',
+      path: ['stream_options'],
+      params: { code: 'invalid_value' },
+      message: "Only allowed when 'stream' is true.",
+    });
+  }
+});
+
+/** A valid request, free of OpenAI's JSON; every default is filled in. */
+export interface ChatRequest {
+  model: string;
+  messages: ChatMessage[];
+  /** `seed` is null where the client gave none. */
+  sampling: Omit<GenerateRequest['sampling'], 'seed'> & { seed: number | null };
+  /** null: up to the context. */
+  maxTokens: number | null;
+  stops: string[];
+  stream: boolean;
+  /** A last chunk tells the usage; only with `stream`. */
+  includeUsage: boolean;
+}
+
+/**
+ * @param ignorable names of fields that are left out where Sluice does not do them
+ * @returns the request and the names of the fields that were ignored
+ * @throws InvalidRequest with every problem found
+ */
+export function parseChatRequest(
+  body: unknown,
+  ignorable: ReadonlySet<string>,
+): { request: ChatRequest; ignored: string[] } {
+  const { kept, ignored } = leaveOut(body, ignorable);
+  const parsed = ChatRequestBody.safeParse(kept, { reportInput: true });
+  if (!parsed.success) throw new InvalidRequest(problemsOf(parsed.error));
+  return { request: toChatRequest(parsed.data), ignored };
+}
+
+function leaveOut(body: unknown, ignorable: ReadonlySet<string>): { kept: unknown; ignored: string[] } {
+  if (ignorable.size === 0 || typeof body !== 'object' || body === null || Array.isArray(body)) {
+    return { kept: body, ignored: [] };
+  }
+  const ignored = Object.keys(body).filter((name) => ignorable.has(name) && !works(name));
+  const kept = Object.fromEntries(Object.entries(body).filter(([name]) => !ignored.includes(name)));
+  return { kept, ignored };
+}
+
+function works(name: string): boolean {
+  const fields: Record<string, { status: string }> = chatRequestFields;
+  return Object.hasOwn(fields, name) && fields[name]?.status !== 'refused';
+}
+
+function toChatRequest(body: z.infer<typeof ChatRequestBody>): ChatRequest {
+  const { stop } = body;
+  return {
+    model: body.model,
+    messages: body.messages.map(toChatMessage),
+    sampling: {
+      temperature: body.temperature ?? 1,
+      topP: body.top_p ?? 1,
+      topK: body.top_k ?? 0,
+      minP: body.min_p ?? 0,
+      frequencyPenalty: body.frequency_penalty ?? 0,
+      presencePenalty: body.presence_penalty ?? 0,
+      seed: typeof body.seed === 'number' ? nonNegativeSeed(body.seed) : null,
+      ignoreEos: body.ignore_eos ?? false,
+    },
+    maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
+    stops: typeof stop === 'string' ? [stop] : (stop ?? []),
+    stream: body.stream ?? false,
+    includeUsage: body.stream_options?.include_usage ?? false,
+  };
+}
+
+/** OpenAI's seeds are signed, the worker's are not; -1 becomes 2^53 - 1. */
+function nonNegativeSeed(seed: number): number {
+  return seed < 0 ? seed + 2 ** 53 : seed;
+}

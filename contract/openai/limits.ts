@@ -1,0 +1,16 @@
+/** Bounds on what a client may send; a request beyond one is refused, never cut. */
+
+/** Bytes of a request body. */
+export const MAX_BODY_BYTES = 5_000_000;
+/** Objects and arrays within one another in a request body. */
+export const MAX_JSON_DEPTH = 64;
+export const MAX_MODEL_ID_LENGTH = 256;
+export const MAX_MESSAGES = 4_096;
+export const MAX_CONTENT_PARTS = 2_048;
+/** Tool calls of one assistant message. */
+export const MAX_TOOL_CALLS = 128;
+export const MAX_STOPS = 4;
+/** UTF-16 units of one stop string. */
+export const MAX_STOP_LENGTH = 1_024;
+/** Problems named in one error message; the rest are counted. */
+export const MAX_PROBLEMS_NAMED = 16;

@@ -33,12 +33,30 @@ const PLATFORMS = {
   'darwin-arm64': 'mac-arm64-metal',
 };
 
-const FLAGS = ['-std=c++17', '-O2', '-fPIC', '-fvisibility=hidden', '-Wall', '-Wextra', '-DNAPI_VERSION=9', '-DNAPI_CPP_EXCEPTIONS', '-pthread'];
+const FLAGS = [
+  '-std=c++17',
+  '-O2',
+  '-fPIC',
+  '-fvisibility=hidden',
+  '-Wall',
+  '-Wextra',
+  '-DNAPI_VERSION=9',
+  '-DNAPI_CPP_EXCEPTIONS',
+  '-pthread',
+];
 /** Flags of single files. */
 const EXTRA_FLAGS = { 'weights.cc': ['-O3', '-ffast-math'] };
 
-const exists = (path) => access(path).then(() => true, () => false);
-const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part).update('\0'), createHash('sha256')).digest('hex').slice(0, 32);
+const exists = (path) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+const sha256 = (...parts) =>
+  parts
+    .reduce((hash, part) => hash.update(part).update('\0'), createHash('sha256'))
+    .digest('hex')
+    .slice(0, 32);
 
 async function writeAtomically(path, write) {
   await mkdir(dirname(path), { recursive: true });
@@ -50,7 +68,10 @@ async function writeAtomically(path, write) {
 /** The platform package's folder of prebuilt libraries; fetched into the cache where npm could not install it. */
 async function findLibraries(log) {
   const platform = PLATFORMS[`${process.platform}-${process.arch}`];
-  if (!platform) throw new Error(`no prebuilt llama.cpp for ${process.platform} ${process.arch}; supported: ${Object.keys(PLATFORMS).join(', ')}`);
+  if (!platform)
+    throw new Error(
+      `no prebuilt llama.cpp for ${process.platform} ${process.arch}; supported: ${Object.keys(PLATFORMS).join(', ')}`,
+    );
   const installed = join(modules, '@node-llama-cpp', platform, 'bins', platform);
   if (await exists(installed)) return installed;
   const name = `@node-llama-cpp/${platform}`;
@@ -67,10 +88,15 @@ async function unpack(specifier, sha512, use) {
   await mkdir(join(cache, 'packages'), { recursive: true });
   const temporary = await mkdtemp(join(cache, 'packages', '.unpack-'));
   try {
-    const { stdout } = await run('npm', ['pack', '--json', '--silent', specifier], { cwd: temporary, shell: process.platform === 'win32' });
+    const { stdout } = await run('npm', ['pack', '--json', '--silent', specifier], {
+      cwd: temporary,
+      shell: process.platform === 'win32',
+    });
     const [{ filename }] = Object.values(JSON.parse(stdout));
     const archive = join(temporary, filename.replace('@', '').replace('/', '-'));
-    const actual = createHash('sha512').update(await readFile(archive)).digest('base64');
+    const actual = createHash('sha512')
+      .update(await readFile(archive))
+      .digest('base64');
     if (sha512 && actual !== sha512) throw new Error(`${specifier} has sha512 ${actual}, expected ${sha512}`);
     await run('tar', ['xzf', archive, '-C', temporary]);
     await use(temporary);
@@ -89,7 +115,8 @@ async function findHeaders(log) {
     await run('git', ['clone', '--quiet', join(temporary, 'package', 'llama', 'gitRelease.bundle'), source]);
     const headers = join(temporary, 'headers');
     const isHeader = (path) => !/\.[a-z]+$/.test(path) || /\.(h|hpp)$/.test(path);
-    for (const part of LLAMA.headers) await cp(join(source, part), join(headers, part), { recursive: true, filter: isHeader });
+    for (const part of LLAMA.headers)
+      await cp(join(source, part), join(headers, part), { recursive: true, filter: isHeader });
     if (!(await exists(folder))) await rename(headers, folder);
   });
   return folder;
@@ -97,10 +124,15 @@ async function findHeaders(log) {
 
 async function readSources() {
   const names = (await readdir(native)).filter((name) => /\.(cc|h)$/.test(name)).sort();
-  const files = await Promise.all(names.map(async (name) => ({ name, text: await readFile(join(native, name), 'utf8') })));
+  const files = await Promise.all(
+    names.map(async (name) => ({ name, text: await readFile(join(native, name), 'utf8') })),
+  );
   return {
     units: files.filter(({ name }) => name.endsWith('.cc')),
-    headers: files.filter(({ name }) => name.endsWith('.h')).map(({ text }) => text).join(''),
+    headers: files
+      .filter(({ name }) => name.endsWith('.h'))
+      .map(({ text }) => text)
+      .join(''),
   };
 }
 
@@ -109,7 +141,19 @@ async function compile(unit, { key, includes, compiler, log }) {
   if (await exists(object)) return object;
   log(`compiling ${unit.name}`);
   await writeAtomically(object, (temporary) =>
-    run(compiler, [...FLAGS, ...(EXTRA_FLAGS[unit.name] ?? []), ...includes.flatMap((path) => ['-isystem', path]), '-c', join(native, unit.name), '-o', temporary], { maxBuffer: 1 << 26 }),
+    run(
+      compiler,
+      [
+        ...FLAGS,
+        ...(EXTRA_FLAGS[unit.name] ?? []),
+        ...includes.flatMap((path) => ['-isystem', path]),
+        '-c',
+        join(native, unit.name),
+        '-o',
+        temporary,
+      ],
+      { maxBuffer: 1 << 26 },
+    ),
   );
   return object;
 }
@@ -129,14 +173,26 @@ async function forEachParallel(items, limit, work) {
 
 async function link(objects, libraries, target, compiler) {
   const isMac = process.platform === 'darwin';
-  const files = (await readdir(libraries)).filter((name) => /^lib(llama|ggml|ggml-base|llama-common)(\.v[\d.]+)?\.(so|dylib)$/.test(name));
+  const files = (await readdir(libraries)).filter((name) =>
+    /^lib(llama|ggml|ggml-base|llama-common)(\.v[\d.]+)?\.(so|dylib)$/.test(name),
+  );
   // Relative, so that a cached addon works in every checkout.
   const origin = isMac ? '@loader_path' : '$ORIGIN';
   const inside = libraries.startsWith(modules) ? `${origin}/${relative(output, libraries)}` : libraries;
-  await run(compiler, [
-    '-shared', '-o', target, ...objects, ...files.map((name) => join(libraries, name)), `-Wl,-rpath,${inside}`, '-pthread',
-    ...(isMac ? ['-undefined', 'dynamic_lookup'] : []),
-  ], { maxBuffer: 1 << 26 });
+  await run(
+    compiler,
+    [
+      '-shared',
+      '-o',
+      target,
+      ...objects,
+      ...files.map((name) => join(libraries, name)),
+      `-Wl,-rpath,${inside}`,
+      '-pthread',
+      ...(isMac ? ['-undefined', 'dynamic_lookup'] : []),
+    ],
+    { maxBuffer: 1 << 26 },
+  );
 }
 
 /**
@@ -150,7 +206,16 @@ export async function buildAddon({ log = () => {}, force = false } = {}) {
   const dependencies = await Promise.all(
     ['node-addon-api', 'node-api-headers'].map((name) => readFile(join(modules, name, 'package.json'), 'utf8')),
   );
-  const key = sha256(process.platform, process.arch, compiler, LLAMA.version, ...FLAGS, JSON.stringify(EXTRA_FLAGS), headers, ...dependencies.map((text) => JSON.parse(text).version));
+  const key = sha256(
+    process.platform,
+    process.arch,
+    compiler,
+    LLAMA.version,
+    ...FLAGS,
+    JSON.stringify(EXTRA_FLAGS),
+    headers,
+    ...dependencies.map((text) => JSON.parse(text).version),
+  );
   const stamp = sha256(key, ...units.flatMap(({ name, text }) => [name, text]));
   const target = join(output, 'sluice.node');
   const stampFile = join(output, 'stamp');
@@ -167,12 +232,16 @@ export async function buildAddon({ log = () => {}, force = false } = {}) {
       ...LLAMA.headers.map((part) => join(llama, part)),
       join(llama, 'vendor'),
     ];
-    const objects = await forEachParallel(units, availableParallelism(), (unit) => compile(unit, { key, includes, compiler, log }));
+    const objects = await forEachParallel(units, availableParallelism(), (unit) =>
+      compile(unit, { key, includes, compiler, log }),
+    );
     await writeAtomically(addon, (temporary) => link(objects, libraries, temporary, compiler));
   }
   await mkdir(output, { recursive: true });
   await writeAtomically(target, (temporary) => copyFile(addon, temporary));
-  await writeAtomically(join(output, 'libraries.json'), (temporary) => writeFile(temporary, JSON.stringify(relative(output, libraries))));
+  await writeAtomically(join(output, 'libraries.json'), (temporary) =>
+    writeFile(temporary, JSON.stringify(relative(output, libraries))),
+  );
   await writeAtomically(stampFile, (temporary) => writeFile(temporary, stamp));
   return true;
 }

@@ -94,7 +94,9 @@ function loadAddon(): { addon: Addon; libraries: string } {
     return { addon, libraries: join(build, libraries) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw new EngineError('load_failed', `the native addon cannot be loaded (npm run build builds it): ${message}`, { cause: error });
+    throw new EngineError('load_failed', `the native addon cannot be loaded (npm run build builds it): ${message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -126,7 +128,8 @@ async function requireGguf(path: string): Promise<void> {
   });
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
-    if (bytesRead < 4 || buffer.toString('latin1') !== 'GGUF') throw new EngineError('not_gguf', `${path} is not a GGUF file`);
+    if (bytesRead < 4 || buffer.toString('latin1') !== 'GGUF')
+      throw new EngineError('not_gguf', `${path} is not a GGUF file`);
   } finally {
     await file.close();
   }

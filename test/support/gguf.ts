@@ -14,6 +14,8 @@ export interface TinyLlamaOptions {
   ffn?: number;
   /** Tokens the model claims to be trained for. */
   context?: number;
+  /** Default: ChatML. */
+  chatTemplate?: string;
 }
 
 type Shape = Required<Omit<TinyLlamaOptions, 'path'>>;
@@ -36,6 +38,7 @@ export function writeTinyLlama(options: TinyLlamaOptions): void {
     kvHeads: options.kvHeads ?? 2,
     ffn: options.ffn ?? 128,
     context: options.context ?? 512,
+    chatTemplate: options.chatTemplate ?? CHATML_TEMPLATE,
   };
   const vocabulary = tinyVocabulary();
   writeFileSync(options.path, encodeGguf(llamaMetadata(shape, vocabulary), llamaTensors(shape, vocabulary)));
@@ -64,7 +67,7 @@ function llamaMetadata(shape: Shape, vocabulary: Vocabulary): Record<string, Met
     'tokenizer.ggml.bos_token_id': { type: 'u32', value: tokenId('<|endoftext|>') },
     'tokenizer.ggml.eos_token_id': { type: 'u32', value: tokenId('<|im_end|>') },
     'tokenizer.ggml.add_bos_token': { type: 'bool', value: false },
-    'tokenizer.chat_template': { type: 'string', value: CHATML_TEMPLATE },
+    'tokenizer.chat_template': { type: 'string', value: shape.chatTemplate },
   };
 }
 

@@ -37,7 +37,7 @@ export interface SlotInit {
   sampling: Sampling;
   /** Which choice of its request this is; part of the random number's key. */
   choice: number;
-  /** Text that ends generation; it is not part of the output. */
+  /** Text that ends generation; it is not part of the output. Of several that end at the same byte the longest counts. */
   stops: readonly string[];
   /** Most tokens to generate; at least 1. */
   maxTokens: number;
@@ -46,7 +46,10 @@ export interface SlotInit {
 }
 
 export type CacheOp =
-  /** Makes the sequence's cells and tokens the slot's; both must be free of others. */
+  /**
+   * Makes the sequence's cells and tokens the slot's; both must be free of others. A slot that gave up its cells goes on
+   * from the new sequence's tokens with its counts, stop strings and random numbers. Result: the sequence's length.
+   */
   | { op: 'bind'; slot: SlotRef; sequence: number }
   /** Shares the first `length` tokens of `from` with the empty sequence `to`. Result: the usable length. */
   | { op: 'copy'; from: number; to: number; length: number }
@@ -97,9 +100,12 @@ export interface PlanResult {
   plan: number;
   /** `dropped`: there was no room for the pass, nothing advanced; plans queued behind it are dropped as well. */
   outcome: 'done' | 'dropped';
-  /** One number per cache operation, in order: the usable or kept length, -1 where the operation does not apply. */
+  /**
+   * One number per cache operation, in order: the usable or kept length, -1 where the operation does not apply. The
+   * operations of a dropped plan stand; those of the plans dropped behind it were not done, -1 each.
+   */
   cache: readonly number[];
-  /** One per entry, in order. */
+  /** One per entry, in order; none where the plan was dropped. */
   entries: readonly EntryResult[];
   timings: {
     /** Forward pass, milliseconds; 0 without entries. */
@@ -188,7 +194,10 @@ export interface Engine {
   /** Read when a batch is formed; a long pass that runs with the slot on the CPU is aborted. */
   cancel(slot: SlotRef): void;
 
-  /** At most two plans may be outstanding: one runs, one waits. Throws EngineError `queue_full` otherwise. */
+  /**
+   * At most two plans may be outstanding, their results not heard yet: one runs, one waits. Throws EngineError
+   * `queue_full` otherwise, `invalid_argument` for more than `limits.batch` tokens.
+   */
   submit(plan: Plan): void;
   /** Takes the waiting plan back if the engine has not taken it yet. */
   withdraw(): Plan | undefined;

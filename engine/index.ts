@@ -1,0 +1,2 @@
+export { SimulatedEngine, type SimulatedOptions } from './simulated.ts';
+export * from './types.ts';

@@ -7,16 +7,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { ApiError } from '#functions/http/api-error.ts';
 import { fallbackFile, routes } from '#functions/routes.ts';
-import { installLambdaRuntime, type LambdaHandler, lambdaContext } from './gateway/lambda-runtime.ts';
+import { installLambdaRuntime, type LambdaHandler, lambdaContext, tellClientGone } from './gateway/lambda-runtime.ts';
 import { toProxyEvent } from './gateway/proxy-event.ts';
-import {
-  functionFailed,
-  functionTimedOut,
-  refuse,
-  refuseConnection,
-  shuttingDown,
-  tooLarge,
-} from './gateway/refusals.ts';
+import { functionFailed, functionTimedOut, refuse, refuseConnection, tooLarge } from './gateway/refusals.ts';
 import { readBody } from './gateway/request-body.ts';
 import { type RouteMatch, RouteTable } from './gateway/route-table.ts';
 
@@ -128,13 +121,15 @@ class LocalGateway implements Gateway {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const clientGone = new AbortController();
     response.on('close', () => {
-      if (!response.writableFinished) clientGone.abort();
+      if (!response.writableFinished) {
+        clientGone.abort();
+        tellClientGone(response);
+      }
       if (this.#closed !== undefined) this.#server.closeIdleConnections();
     });
-    // A write that comes after the client has left; `close` has told already.
+    // What is written after that is lost; `clientGone` has told why.
     response.on('error', () => undefined);
     try {
-      if (this.#closed !== undefined) throw shuttingDown();
       await this.#invoke(request, response, clientGone.signal);
     } catch (error) {
       if (!clientGone.signal.aborted) refuse(response, error instanceof ApiError ? error : functionFailed());

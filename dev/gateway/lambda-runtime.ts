@@ -21,10 +21,18 @@ interface Prelude {
  */
 export function installLambdaRuntime(): void {
   const HttpResponseStream = {
-    from: (response: ServerResponse, { statusCode, headers }: Prelude) => response.writeHead(statusCode, headers),
+    from: (response: ServerResponse, { statusCode, headers }: Prelude) => {
+      if (response.destroyed) process.nextTick(tellClientGone, response);
+      return response.writeHead(statusCode, headers);
+    },
   };
   const streamifyResponse = (handler: LambdaHandler) => handler;
   Object.assign(globalThis, { awslambda: { HttpResponseStream, streamifyResponse } });
+}
+
+/** Lets whoever waits for the response fail: Node neither finishes nor fails what is written once the client has gone. */
+export function tellClientGone(response: ServerResponse): void {
+  response.emit('error', new Error('The client has left.'));
 }
 
 /** @param deadline on the clock of `performance.now()` */

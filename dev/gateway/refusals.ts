@@ -8,15 +8,6 @@ export function tooLarge(message: string): ApiError {
   return new ApiError(message, { status: 413, type: 'invalid_request_error', code: 'request_too_large' });
 }
 
-export function shuttingDown(): ApiError {
-  return new ApiError('The server is shutting down.', {
-    status: 503,
-    type: 'server_error',
-    code: 'shutting_down',
-    headers: { connection: 'close' },
-  });
-}
-
 export function functionFailed(): ApiError {
   const message = 'The server had an error while processing your request.';
   return new ApiError(message, { status: 502, type: 'server_error', code: 'function_failed' });

@@ -1,0 +1,12 @@
+import { Transform } from 'node:stream';
+import type { Progress } from './progress.ts';
+
+/** Passes bytes on and counts them into the progress. */
+export function counted(progress: Progress): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      progress.advance(chunk.length);
+      done(null, chunk);
+    },
+  });
+}

@@ -68,7 +68,7 @@ export class HeaderCursor {
   #advance(length: number): number {
     this.#requireInFile(length);
     const windowEnd = this.#windowStart + this.#windowBytes;
-    if (this.#position < this.#windowStart || this.#position + length > windowEnd) this.#moveWindow(length);
+    if (this.#position + length > windowEnd) this.#moveWindow(length);
     const at = this.#position - this.#windowStart;
     this.#position += length;
     return at;

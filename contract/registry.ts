@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { Load, ServedModel } from './worker.ts';
 
-/** pk `MODEL#<id>`, sk `MODEL`. One item holds every invariant of a model; written with `revision` as the condition. */
+/** pk `MODEL`, sk the id. One item holds every invariant of a model; written with `revision` as the condition. */
 export const ModelItem = z.object({
   id: z.string(),
   revision: z.int().positive(),

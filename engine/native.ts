@@ -32,7 +32,7 @@ interface NativeHandle {
   openSlot(init: SlotInit): SlotRef;
   closeSlot(slot: SlotRef): void;
   cancel(slot: SlotRef): void;
-  submit(plan: Plan): void;
+  submit(plan: Plan, knownDrops: number): void;
   withdraw(): boolean;
   takeRecording(): NativeRecording;
   replay(recording: unknown): Promise<ReplayReport>;
@@ -145,6 +145,8 @@ export class NativeEngine implements Engine {
   readonly #handle: NativeHandle;
   /** Plans whose result has not come yet, oldest first. */
   readonly #outstanding: Plan[] = [];
+  /** Dropped results heard of: the decode thread drops plans that were made without knowing of a drop. */
+  #drops = 0;
 
   private constructor(handle: NativeHandle, limits: EngineLimits) {
     this.#handle = handle;
@@ -169,7 +171,17 @@ export class NativeEngine implements Engine {
         onLog?.(level, message);
       }
     };
-    const handle = await translatedAsync(() => addon.load({ ...rest, batch, threads, libraries }, onEvent));
+    const deliver = (kind: string, payload: unknown) => {
+      try {
+        onEvent(kind, payload);
+      } catch (error) {
+        // Node only warns of what a native callback throws; a listener's error must be as loud as any other.
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    };
+    const handle = await translatedAsync(() => addon.load({ ...rest, batch, threads, libraries }, deliver));
     engine = new NativeEngine(handle, {
       sequences: options.slots + (options.cachedSequences ?? 0),
       cells: options.slots * options.context,
@@ -181,6 +193,7 @@ export class NativeEngine implements Engine {
 
   private settle(result: PlanResult): void {
     this.#outstanding.shift();
+    if (result.outcome === 'dropped') this.#drops++;
     this.onResult(result);
   }
 
@@ -210,7 +223,7 @@ export class NativeEngine implements Engine {
 
   submit(plan: Plan): void {
     if (this.#outstanding.length >= 2) throw new EngineError('queue_full', 'two plans are outstanding already');
-    translated(() => this.#handle.submit(plan));
+    translated(() => this.#handle.submit(plan, this.#drops));
     this.#outstanding.push(plan);
   }
 

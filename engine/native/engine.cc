@@ -224,6 +224,7 @@ Napi::Value NativeEngine::submit(const Napi::CallbackInfo &info) {
   return guarded(info, [&] {
     const auto find = [this](uint32_t slot, uint32_t generation) { return findSlot(slot, generation); };
     std::unique_ptr<Plan> plan = toPlan(info[0].As<Napi::Object>(), find, parts_->options, parts_->model->vocabularySize());
+    plan->knownDrops = info[1].As<Napi::Number>().Int32Value();
     if (!parts_->executor->submit(std::move(plan))) throw EngineFailure("queue_full", "a plan waits already");
     return info.Env().Undefined();
   });

@@ -40,7 +40,7 @@ Executor::~Executor() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     closing_ = true;
-    waiting_.reset();
+    waiting_.clear();
   }
   wake_.notify_all();
   thread_.join();
@@ -49,8 +49,8 @@ Executor::~Executor() {
 bool Executor::submit(std::unique_ptr<Plan> plan) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (waiting_) return false;
-    waiting_ = std::move(plan);
+    if (waiting_.size() >= 2) return false;
+    waiting_.push_back(std::move(plan));
   }
   wake_.notify_one();
   return true;
@@ -58,7 +58,10 @@ bool Executor::submit(std::unique_ptr<Plan> plan) {
 
 std::unique_ptr<Plan> Executor::withdraw() {
   std::lock_guard<std::mutex> lock(mutex_);
-  return std::move(waiting_);
+  if (waiting_.empty()) return nullptr;
+  std::unique_ptr<Plan> plan = std::move(waiting_.back());
+  waiting_.pop_back();
+  return plan;
 }
 
 void Executor::cancel(Slot &slot) {
@@ -78,26 +81,25 @@ void Executor::loop() {
     std::unique_ptr<Plan> plan;
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, [this] { return waiting_ || closing_; });
+      wake_.wait(lock, [this] { return !waiting_.empty() || closing_; });
       if (closing_) return;
-      plan = std::move(waiting_);
+      plan = std::move(waiting_.front());
+      waiting_.pop_front();
     }
     try {
-      std::unique_ptr<PlanResult> result = execute(*plan);
-      if (closing_) return;
-      if (result->dropped) {
-        // The plan behind counts on this one's progress.
-        std::unique_ptr<Plan> behind = withdraw();
-        const int32_t usedCells = result->usedCells;
-        listener_.onResult(std::move(result));
-        if (!behind) continue;
-        auto dropped = std::make_unique<PlanResult>();
-        dropped->plan = behind->id;
-        dropped->dropped = true;
-        dropped->usedCells = usedCells;
-        listener_.onResult(std::move(dropped));
-        continue;
+      std::unique_ptr<PlanResult> result;
+      if (plan->knownDrops == drops_) {
+        result = execute(*plan);
+      } else {
+        // Made before its maker heard of a dropped plan, it counts on progress that never came.
+        result = std::make_unique<PlanResult>();
+        result->plan = plan->id;
+        result->dropped = true;
+        result->cache.assign(plan->cache.size(), -1);
+        result->usedCells = cells_.used();
       }
+      if (closing_) return;
+      if (result->dropped) drops_++;
       listener_.onResult(std::move(result));
     } catch (const std::exception &error) {
       leavePass();

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -32,9 +33,9 @@ class Executor {
   /** Aborts a running pass and joins the thread. */
   ~Executor();
 
-  /** False when a plan waits already. */
+  /** False when two plans are waiting already: the second of them until the decode thread has taken the first. */
   bool submit(std::unique_ptr<Plan> plan);
-  /** Takes the waiting plan back; null when there is none. */
+  /** Takes the last waiting plan back; null when there is none. */
   std::unique_ptr<Plan> withdraw();
   void cancel(Slot &slot);
   Recording takeRecording();
@@ -86,6 +87,8 @@ class Executor {
   SamplerScratch scratch_;
   double msPerToken_ = 0;
   double smallPassMs_ = 0;
+  /** Plans that were dropped. */
+  int32_t drops_ = 0;
   int32_t passes_ = 0;
   int32_t faultySequence_ = -1;
 
@@ -97,7 +100,8 @@ class Executor {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::unique_ptr<Plan> waiting_;
+  /** At most two: a result is posted before the decode thread takes the plan behind it. */
+  std::deque<std::unique_ptr<Plan>> waiting_;
   std::mutex recordingMutex_;
   Recording recording_;
   std::thread thread_;

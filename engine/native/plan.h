@@ -31,6 +31,8 @@ struct Entry {
 
 struct Plan {
   double id = 0;
+  /** Dropped results that its maker had heard of. */
+  int32_t knownDrops = 0;
   std::vector<CacheOp> cache;
   std::vector<Entry> entries;
 };

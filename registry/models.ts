@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { ModelItem } from '#contract/registry.ts';
 import { type ItemKey, listItems, parseItem } from './items.ts';
 import { RegistryError } from './registry-error.ts';
@@ -51,6 +51,11 @@ export function putReadyVersion(table: Table, { model: id, version, created }: R
       created: model?.created ?? created,
     };
   });
+}
+
+/** Does nothing where there is no such model. */
+export async function removeModel(table: Table, id: string): Promise<void> {
+  await table.documents.send(new DeleteCommand({ TableName: table.name, Key: keyOf(id) }));
 }
 
 /** Reads, changes and writes until no one else has written in between. A change returns its argument to keep it. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { WantedFile } from './catalogue.ts';
@@ -30,7 +30,8 @@ export async function ensureCached(
   const present = await findCached(path, wanted);
   if (present) return present;
   await mkdir(dirname(path), { recursive: true });
-  const onWait = () => tools.log(`Another process is fetching ${basename(path)}; waiting for it`);
+  const onWait = ({ pid }: { pid: number }) =>
+    tools.log(`Process ${pid} is fetching ${basename(path)}; waiting for it`);
   return withLock(`${path}.lock`, { onWait, signal: tools.signal }, async () => {
     return (await findCached(path, wanted)) ?? (await fetchFromAny(wanted, path, sources, tools));
   });
@@ -48,10 +49,16 @@ async function fetchFromAny(
     const part = `${path}.${source.ending}`;
     try {
       const claimed = await source.fetch(wanted, part, tools);
-      const record = await check(part, wanted.sha256 ?? claimed.sha256);
+      const record = await describe(part);
+      const expected = wanted.sha256 ?? claimed.sha256;
+      if (expected !== undefined && record.sha256 !== expected) {
+        await source.discard(part);
+        const message = `wrong checksum (sha256 ${record.sha256}, expected ${expected}); the file was deleted`;
+        throw new FetchError('unavailable', message);
+      }
       await writeFile(recordPath(path), JSON.stringify(record));
       await rename(part, path);
-      await Promise.all(offering.map((each) => rm(`${path}.${each.ending}`, { force: true })));
+      await Promise.all(offering.map((each) => each.discard(`${path}.${each.ending}`)));
       return { path, ...record };
     } catch (error) {
       if (!(error instanceof FetchError)) throw error;
@@ -61,19 +68,6 @@ async function fetchFromAny(
     }
   }
   throw new FetchError('unavailable', `${basename(path)} cannot be fetched. ${failures.join('. ')}`);
-}
-
-/** Deletes a file whose checksum is wrong: continuing it would never make it right. */
-async function check(part: string, expected: string | undefined): Promise<FileRecord> {
-  const record = await describe(part);
-  if (expected !== undefined && record.sha256 !== expected) {
-    await rm(part);
-    throw new FetchError(
-      'unavailable',
-      `wrong checksum (sha256 ${record.sha256}, expected ${expected}); the file was deleted`,
-    );
-  }
-  return record;
 }
 
 async function describe(path: string): Promise<FileRecord> {

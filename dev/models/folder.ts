@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { counted } from './counted.ts';
-import { FetchError, requireSpace, type Source } from './source.ts';
+import { FetchError, removeFile, requireSpace, type Source } from './source.ts';
 
 /** A folder with model files, as `owner/repo/file` or by the file's name alone. */
 export function folderSource(folder: string): Source {
@@ -11,6 +11,7 @@ export function folderSource(folder: string): Source {
     name: `the mirror folder ${folder}`,
     ending: 'copy',
     offers: () => true,
+    discard: removeFile,
     async fetch({ repo, file }, path, { progress, signal }) {
       const found = await findFirst([join(folder, repo, file), join(folder, basename(file))]);
       if (!found) throw new FetchError('unavailable', `${basename(file)} is not in ${folder}`);

@@ -1,11 +1,8 @@
-import { createWriteStream } from 'node:fs';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { basename } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WantedFile } from './catalogue.ts';
-import { counted } from './counted.ts';
 import { type Download, HttpFailure, openDownload } from './http.ts';
 import { FetchError, type FetchTools, megabytes, requireSpace, type Source } from './source.ts';
 
@@ -29,6 +26,7 @@ export function hubSource({ endpoint, token, stallMs = 30_000, attempts = 4, pau
     name: 'the hub',
     ending: 'part',
     offers: () => true,
+    discard,
     async fetch(wanted, path, tools) {
       const url = new URL(`${wanted.repo}/resolve/${wanted.revision}/${wanted.file}`, base);
       let fruitless = 0;
@@ -104,18 +102,27 @@ function readLength({ headers }: Download['response'], url: URL): number {
   return length;
 }
 
+/** Writes each piece before it takes the next, so that a connection that breaks loses nothing that had come. */
 async function receive(
   response: IncomingMessage,
   path: string,
   { progress, signal }: Pick<FetchTools, 'progress' | 'signal'>,
 ): Promise<void> {
+  await using file = await open(path, 'a');
+  const stop = () => response.destroy(signal?.reason);
+  signal?.addEventListener('abort', stop);
   try {
-    await pipeline(response, counted(progress), createWriteStream(path, { flags: 'a' }), { signal });
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      await file.writeFile(chunk);
+      progress.advance(chunk.length);
+    }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (signal?.aborted) throw error;
     if (code === 'ENOSPC') throw new FetchError('no_space', `no space left for ${path}`, { cause: error });
     throw new HttpFailure('broken', `the download broke off (${message})`, { cause: error });
+  } finally {
+    signal?.removeEventListener('abort', stop);
   }
 }
 

@@ -8,6 +8,8 @@ export interface Progress {
   end(): void;
 }
 
+export type ProgressStream = Pick<NodeJS.WriteStream, 'isTTY' | 'write'>;
+
 interface Transfer {
   label: string;
   total: number;
@@ -21,14 +23,16 @@ const REDRAW_MS = 100;
 const LINE_MS = 5_000;
 
 /** A bar that redraws itself on a terminal; elsewhere a plain line every few seconds and at both ends. */
-export function createProgress(stream: NodeJS.WriteStream, now = () => performance.now()): Progress {
+export function createProgress(stream: ProgressStream, now = () => performance.now()): Progress {
   let transfer: Transfer | undefined;
   let shownAt = Number.NEGATIVE_INFINITY;
+  let shownBytes = 0;
   const interval = stream.isTTY ? REDRAW_MS : LINE_MS;
 
   const show = (isLast: boolean) => {
     if (!transfer) return;
     shownAt = now();
+    shownBytes = transfer.done;
     const line = describe(transfer, now());
     if (stream.isTTY) stream.write(`\r${drawBar(transfer)} ${line}\x1b[K${isLast ? '\n' : ''}`);
     else stream.write(`${line}\n`);
@@ -45,7 +49,7 @@ export function createProgress(stream: NodeJS.WriteStream, now = () => performan
       if (now() - shownAt >= interval) show(false);
     },
     end() {
-      show(true);
+      if (stream.isTTY || transfer?.done !== shownBytes) show(true);
       transfer = undefined;
     },
   };

@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { rm, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { WantedFile } from './catalogue.ts';
 import type { Progress } from './progress.ts';
@@ -16,6 +16,8 @@ export interface Source {
    * @throws {FetchError}
    */
   fetch(wanted: WantedFile, path: string, tools: FetchTools): Promise<{ sha256?: string }>;
+  /** Removes what a fetch has left at `path`, and its own notes about it. */
+  discard(path: string): Promise<void>;
 }
 
 export interface FetchTools {
@@ -45,5 +47,7 @@ export async function requireSpace(path: string, bytes: number): Promise<void> {
     throw new FetchError('no_space', `${dirname(path)} has ${megabytes(free)} free, ${megabytes(bytes)} are needed`);
   }
 }
+
+export const removeFile = (path: string): Promise<void> => rm(path, { force: true });
 
 export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;

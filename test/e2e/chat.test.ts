@@ -1,0 +1,138 @@
+/** The whole path on a tiny F32 model, whose greedy texts may be compared, with the `openai` package as the client. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { collect } from '../support/collect.ts';
+import { writeTinyLlama } from '../support/gguf.ts';
+import { isRunning, Product } from './product.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sluice-e2e-model-'));
+const path = join(folder, 'Tiny-F32.gguf');
+const model = 'tiny';
+let product: Product;
+let client: OpenAI;
+
+beforeAll(async () => {
+  writeTinyLlama({ path, seed: 7 });
+  product = new Product({ args: ['--model', path, '--cache-type', 'f32', '--slots', '8', '--context', '512'] });
+  client = await product.client();
+});
+
+afterAll(async () => {
+  await product[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const ask = (content: string) => ({ model, temperature: 0, messages: [{ role: 'user' as const, content }] });
+
+async function textOf(body: ReturnType<typeof ask> & { max_tokens?: number }): Promise<string> {
+  const stream = await client.chat.completions.create({ ...body, stream: true });
+  const chunks = await collect(stream);
+  return chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('');
+}
+
+const streamForever = (signal?: AbortSignal) =>
+  client.chat.completions.create(
+    { ...ask('Never stop.'), stream: true, ignore_eos: true } as OpenAI.ChatCompletionCreateParamsStreaming,
+    { signal },
+  );
+
+describe('chat', () => {
+  it('answers, and tells usage and why it ended', async () => {
+    const answer = await client.chat.completions.create({ ...ask('hello world'), max_tokens: 5 });
+    expect(answer).toMatchObject({
+      object: 'chat.completion',
+      model,
+      choices: [{ finish_reason: expect.any(String) }],
+    });
+    const { usage, choices } = answer;
+    expect(usage!.total_tokens).toBe(usage!.prompt_tokens + usage!.completion_tokens);
+    if (choices[0]!.finish_reason === 'length') expect(usage!.completion_tokens).toBe(5);
+  });
+
+  it('streams the text of the answer that is not streamed', async () => {
+    const body = { ...ask('hello world'), max_tokens: 40 };
+    const whole = await client.chat.completions.create(body);
+    expect(whole.choices[0]!.message.content).not.toBe('');
+    expect(await textOf(body)).toBe(whole.choices[0]!.message.content);
+  });
+
+  it('draws the same for the same seed', async () => {
+    const body = { ...ask('hello'), temperature: 1, seed: 42, max_tokens: 30 };
+    const [first, second, other] = await Promise.all([
+      textOf(body),
+      textOf(body),
+      textOf({ ...body, seed: 43 } as typeof body),
+    ]);
+    expect(first).toBe(second);
+    expect(first).not.toBe(other);
+  });
+
+  it('gives each of 32 concurrent streams what it gives when alone', async () => {
+    const prompts = Array.from({ length: 32 }, (_, index) => `${'ab'.repeat(index)} question number ${index * 7919}`);
+    const alone: string[] = [];
+    for (const prompt of prompts) alone.push(await textOf({ ...ask(prompt), max_tokens: 24 }));
+    const together = await Promise.all(prompts.map((prompt) => textOf({ ...ask(prompt), max_tokens: 24 })));
+    expect(together).toEqual(alone);
+    expect(new Set(alone).size).toBeGreaterThan(24);
+  });
+});
+
+describe('models', () => {
+  it('are listed and described', async () => {
+    const { data } = await client.models.list();
+    expect(data).toEqual([{ id: model, object: 'model', created: expect.any(Number), owned_by: 'sluice' }]);
+    expect(await client.models.retrieve(model)).toEqual(data[0]);
+  });
+});
+
+describe('errors', () => {
+  it("raise the client's own classes", async () => {
+    await expect(client.chat.completions.create({ ...ask('x'), model: 'other' })).rejects.toThrow(OpenAI.NotFoundError);
+    await expect(client.chat.completions.create({ ...ask('x'), temperature: 3 })).rejects.toThrow(
+      OpenAI.BadRequestError,
+    );
+    const stranger = new OpenAI({ baseURL: await product.ready(), apiKey: 'sk-wrong', maxRetries: 0 });
+    await expect(stranger.models.list()).rejects.toThrow(OpenAI.AuthenticationError);
+  });
+
+  it('tell both numbers where the prompt is too long', async () => {
+    await expect(client.chat.completions.create(ask('hello '.repeat(600)))).rejects.toMatchObject({
+      status: 400,
+      code: 'context_length_exceeded',
+      message: expect.stringMatching(/\b512\b.*\b\d{3,}\b|\b\d{3,}\b.*\b512\b/),
+    });
+  });
+});
+
+describe('a client that leaves', () => {
+  it('frees its slot, so that those who wait for one get it', async () => {
+    const controllers = Array.from({ length: 8 }, () => new AbortController());
+    const streams = await Promise.all(controllers.map(({ signal }) => streamForever(signal)));
+    await Promise.all(streams.map((stream) => stream[Symbol.asyncIterator]().next()));
+    const waiting = textOf({ ...ask('hello'), max_tokens: 4 });
+    controllers[3]!.abort();
+    await waiting;
+    for (const controller of controllers) controller.abort();
+  });
+});
+
+describe('a worker that is killed', () => {
+  it('ends its streams with an error, is started again, and works', async () => {
+    const stream = await streamForever();
+    const iterator = stream[Symbol.asyncIterator]();
+    await iterator.next();
+    const [worker] = product.workers();
+    process.kill(worker!, 'SIGKILL');
+    const drain = async () => {
+      while (!(await iterator.next()).done);
+    };
+    await expect(drain()).rejects.toThrow(OpenAI.APIError);
+    await product.says(/serves again/);
+    expect(isRunning(worker!)).toBe(false);
+    expect(await textOf({ ...ask('hello'), max_tokens: 4 })).toEqual(expect.any(String));
+    expect(product.workers()).not.toContain(worker);
+  });
+});

@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'nod
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-export interface HubRequest {
+interface HubRequest {
   path: string;
   headers: IncomingHttpHeaders;
   /** First byte asked for; 0 for the whole file. */

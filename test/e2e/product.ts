@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
 
-export const API_KEY = 'sk-local';
+const API_KEY = 'sk-local';
 
 const START = fileURLToPath(new URL('../../dev/start.mjs', import.meta.url));
 const READY = /^Sluice is ready: (http:\/\/\S+\/v1) \(key: .*\)$/m;

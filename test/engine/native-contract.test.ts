@@ -11,6 +11,6 @@ const path = join(folder, 'tiny.gguf');
 writeTinyLlama({ path, seed: 21 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-engineContract('The native engine', (sizes) => loadEngine({ ...sizes, path, threads: 2, cacheType: 'f32' }), {
+engineContract('The native engine', (sizes) => loadEngine({ ...sizes, path, threads: 1, cacheType: 'f32' }), {
   exactAcrossBatches: true,
 });

@@ -16,7 +16,10 @@ for (const entry of Object.values({ ...lock.packages })) {
     const words = name.replace('mac-', 'darwin-').split(/[/-]/);
     lock.packages[place] = {
       version,
-      cpu: [processors.find((cpu) => words.some((word) => word === cpu || (cpu === 'arm' && /^arm(eabi)?/.test(word)))) ?? 'none'],
+      cpu: [
+        processors.find((cpu) => words.some((word) => word === cpu || (cpu === 'arm' && /^arm(eabi)?/.test(word)))) ??
+          'none',
+      ],
       optional: true,
       os: [platforms.find((os) => words.includes(os)) ?? 'none'],
       ...(words.includes('musl') ? { libc: ['musl'] } : {}),

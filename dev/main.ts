@@ -9,8 +9,8 @@ import { SetupError } from './toolchain.mjs';
 
 const ENDED_AT_ONCE = 130;
 
-const shutdown = listenForShutdown(() => {
-  Supervisor.killAll();
+const shutdown = listenForShutdown(async () => {
+  await Supervisor.killAll();
   process.exit(ENDED_AT_ONCE);
 });
 process.exit(await serveUntilAsked());

@@ -13,7 +13,7 @@ export interface Shutdown {
 const SAME_KEYPRESS_MS = 300;
 
 /** @param endAtOnce called when asked again */
-export function listenForShutdown(endAtOnce: () => void): Shutdown {
+export function listenForShutdown(endAtOnce: () => Promise<void>): Shutdown {
   const controller = new AbortController();
   const { promise: requested, resolve } = Promise.withResolvers<void>();
   let firstAt = Number.NaN;
@@ -23,7 +23,7 @@ export function listenForShutdown(endAtOnce: () => void): Shutdown {
       controller.abort();
       resolve();
     } else if (performance.now() - firstAt > SAME_KEYPRESS_MS) {
-      endAtOnce();
+      void endAtOnce();
     }
   };
   process.on('SIGINT', request);

@@ -49,9 +49,9 @@ export class Supervisor {
 
   static readonly #running = new Set<Supervisor>();
 
-  /** Ends all workers of this process without waiting for anything. */
-  static killAll(): void {
-    for (const supervisor of Supervisor.#running) supervisor.#kill();
+  /** Ends all workers of this process without waiting for their requests. */
+  static async killAll(): Promise<void> {
+    await Promise.all([...Supervisor.#running].map((supervisor) => supervisor.stop({ graceMs: 0 })));
   }
 
   constructor(options: SupervisorOptions) {
@@ -77,12 +77,6 @@ export class Supervisor {
     const cut = setTimeout(() => worker.kill('SIGKILL'), graceMs);
     await gone;
     clearTimeout(cut);
-  }
-
-  #kill(): void {
-    this.#isStopping = true;
-    clearTimeout(this.#restart);
-    this.#worker?.kill('SIGKILL');
   }
 
   #start(): void {

@@ -4,6 +4,8 @@ import type { Spoken } from '#fleet/event-reader.ts';
 import { identityOf, type Reply } from './reply.ts';
 import { type ChoiceEnd, usageOf } from './usage.ts';
 
+const DONE = 'data: [DONE]\n\n';
+
 type ChunkChoice = ChatCompletionChunk['choices'][number];
 
 /** Yields one string per batch, so that what arrived together is sent together. */
@@ -25,11 +27,10 @@ export async function* chatFrames(reply: Reply, includeUsage: boolean): AsyncGen
   let frames = roleFrames(reply, chunk);
   for await (const batch of reply.batches) {
     for (const event of batch) frames += frameOf(event);
+    if (ends.length === reply.choices) frames += (includeUsage ? chunk.usage(ends) : '') + DONE;
     if (frames !== '') yield frames;
     frames = '';
   }
-  if (includeUsage) yield chunk.usage(ends);
-  yield 'data: [DONE]\n\n';
 }
 
 function roleFrames(reply: Reply, chunk: ReturnType<typeof chunkFrames>): string {

@@ -1,0 +1,35 @@
+import type { GenerateRequest } from '#contract/worker.ts';
+import type { Engine } from '#engine/types.ts';
+import { Refusal } from '../refusal.ts';
+import type { Job } from '../scheduler/types.ts';
+import { renderPrompt } from './prompt.ts';
+
+/**
+ * Turns a request into what the scheduler runs.
+ *
+ * @throws Refusal `context_length_exceeded`, `template_failed` or `invalid_request`
+ */
+export async function prepareJob(engine: Engine, request: GenerateRequest): Promise<Job> {
+  const prompt = await renderPrompt(engine, request.input);
+  requireRoom(prompt.tokens.length, engine.limits.context);
+  return {
+    id: `${request.id}/${request.attempt}`,
+    prompt: prompt.tokens,
+    choices: request.choices,
+    sampling: request.sampling,
+    maxTokens: request.maxTokens,
+    stops: [...new Set([...request.stops, ...prompt.stops])],
+    priority: request.priority,
+    deadline: request.deadline,
+  };
+}
+
+/** At least one token must fit behind the prompt. */
+function requireRoom(promptTokens: number, context: number): void {
+  if (promptTokens < context) return;
+  throw new Refusal(
+    'context_length_exceeded',
+    `This model's maximum context length is ${context} tokens. However, your messages resulted in ${promptTokens} ` +
+      'tokens. Please reduce the length of the messages.',
+  );
+}

@@ -1,0 +1,46 @@
+/** Weight of the newest measurement. */
+const SMOOTHING = 0.2;
+/** A prompt advances by so many tokens a step, whatever it costs; smaller chunks say little about the cost of a token. */
+const SMALLEST_CHUNK = 16;
+/** Until a chunk was measured. */
+const UNMEASURED_CHUNK = 64;
+
+export interface StepCost {
+  prefillTokens: number;
+  /** Streams that decoded in the same pass. */
+  streams: number;
+  passMs: number;
+}
+
+/** How much prompt a step may take, so that streams which wait for their next token wait no longer than the target. */
+export class PrefillBudget {
+  readonly #targetMs: number;
+  readonly #stepTokens: number;
+  #decodeMs: number | undefined;
+  #msPerToken: number | undefined;
+
+  constructor(targetMs: number, stepTokens: number) {
+    this.#targetMs = targetMs;
+    this.#stepTokens = stepTokens;
+  }
+
+  /** Prompt tokens for a step in which `streams` streams decode. */
+  tokensBeside(streams: number): number {
+    const room = this.#stepTokens - streams;
+    if (streams === 0) return room;
+    if (this.#msPerToken === undefined) return Math.min(UNMEASURED_CHUNK, room);
+    const affordable = Math.floor((this.#targetMs - (this.#decodeMs ?? 0)) / this.#msPerToken);
+    return Math.min(Math.max(affordable, SMALLEST_CHUNK), room);
+  }
+
+  learn({ prefillTokens, streams, passMs }: StepCost): void {
+    if (prefillTokens === 0 && streams > 0) this.#decodeMs = smooth(this.#decodeMs, passMs);
+    if (prefillTokens < SMALLEST_CHUNK) return;
+    const decodeMs = streams > 0 ? (this.#decodeMs ?? 0) : 0;
+    this.#msPerToken = smooth(this.#msPerToken, Math.max(passMs - decodeMs, 0) / prefillTokens);
+  }
+}
+
+function smooth(average: number | undefined, sample: number): number {
+  return average === undefined ? sample : average + SMOOTHING * (sample - average);
+}

@@ -55,12 +55,12 @@ export class Executor {
     this.keepBusy();
   }
 
+  /** Call `keepBusy` once what the result freed is given out again. */
   hear(result: PlanResult): void {
     const { id, step } = this.#inFlight.shift()!;
     if (result.plan !== id) throw new Error(`result of plan ${result.plan} where plan ${id} was due`);
     if (result.outcome === 'done') this.#work.report(step, result);
     else this.#recover(step, result);
-    this.keepBusy();
   }
 
   /** Forgets all plans of an engine that broke. */

@@ -3,20 +3,20 @@
  * streams can afford. `plan.ts` proposes steps, `executor.ts` keeps two of them in flight, and this file turns events
  * (a job, a cancel, a deadline, a result, a broken engine) into changes of the state.
  */
-import { type EndReason, type Engine, EngineError, type EntryResult, type PlanResult } from '#engine/types.ts';
-import { admitWaiting, preemptYoungest, retire } from './admission.ts';
+import { type Engine, EngineError, type PlanResult } from '#engine/types.ts';
+import { admitWaiting, preemptYoungest } from './admission.ts';
 import { PrefillBudget } from './budget.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
 import { Executor } from './executor.ts';
 import { checkIdle, checkState } from './integrity.ts';
+import { Jobs, type Listener } from './jobs.ts';
 import { proposeStep } from './plan.ts';
 import { TokenRate } from './rate.ts';
-import { type Choice, Request } from './request.ts';
-import { costOf, endEvent } from './results.ts';
+import { Request } from './request.ts';
+import { ResultReader } from './results.ts';
 import { State } from './state.ts';
-import { boundLengths, type Step } from './step.ts';
-import type { Job, JobEvent, JobFailure, Scheduler, SchedulerLoad } from './types.ts';
+import type { Job, JobFailure, Scheduler, SchedulerLoad } from './types.ts';
 
 export interface SchedulerOptions {
   /** Choices that generate at the same time; at most the slots the engine was loaded with. */
@@ -34,17 +34,6 @@ export interface SchedulerOptions {
   onFault?: (error: unknown) => void;
 }
 
-type Listener = (event: JobEvent) => void;
-type Failure = Extract<JobEvent, { type: 'failed' }>;
-
-const RETRYABLE: Record<JobFailure, boolean> = {
-  overloaded: true,
-  draining: true,
-  deadline_exceeded: false,
-  cancelled: false,
-  engine_failed: true,
-};
-
 /**
  * Takes over the engine's `onResult` and `onBroken`. `submit` throws RangeError for a job id that is in use, and for a
  * prompt that is empty or leaves no room in the context.
@@ -61,7 +50,7 @@ class EventScheduler implements Scheduler {
   readonly #contextLimit: number;
   readonly #onFault: (error: unknown) => void;
   readonly #state: State;
-  readonly #budget: PrefillBudget;
+  readonly #jobs: Jobs;
   readonly #executor: Executor;
   readonly #deadlines: Deadlines;
   readonly #rate = new TokenRate();
@@ -85,16 +74,21 @@ class EventScheduler implements Scheduler {
       slots: Math.min(options.slots, limits.sequences, stepTokens),
       sharesPrompts: engine.model.canTrim,
     });
-    this.#budget = new PrefillBudget(options.stepMs ?? 50, stepTokens);
+    this.#jobs = new Jobs(this.#state, engine, {
+      orBreakDown: (run) => this.#orBreakDown(run),
+      onFault: this.#onFault,
+    });
+    const budget = new PrefillBudget(options.stepMs ?? 50, stepTokens);
+    const results = new ResultReader(this.#jobs, { budget, rate: this.#rate, clock: this.#clock });
     this.#executor = new Executor(engine, this.#state.sequences, {
-      propose: () => proposeStep(this.#state, this.#budget),
-      report: (step, result) => this.#report(step, result),
+      propose: () => proposeStep(this.#state, budget),
+      report: (step, result) => results.read(step, result),
       makeRoom: () => this.#makeRoom(),
     });
     this.#deadlines = new Deadlines(this.#clock, this.#state.requests, (request) =>
       this.#fail(request, 'deadline_exceeded', 'the deadline has passed'),
     );
-    engine.onResult = (result) => this.#hearResult(result);
+    engine.onResult = (result) => this.#hear(result);
     engine.onBroken = (error) => this.#breakDown(error);
   }
 
@@ -111,10 +105,11 @@ class EventScheduler implements Scheduler {
   submit(job: Job, listener: Listener): void {
     this.#throwUnlessValid(job);
     const submittedAt = this.#clock.now();
-    if (this.#broken !== undefined) return this.#refuse(listener, 'engine_failed', this.#broken.message);
-    if (this.#isDraining) return this.#refuse(listener, 'draining', 'the worker is shutting down');
-    if (job.deadline <= submittedAt) return this.#refuse(listener, 'deadline_exceeded', 'the deadline has passed');
-
+    const refusal = this.#refusalOf(job, submittedAt);
+    if (refusal !== undefined) {
+      this.#jobs.refuse(listener, refusal.code, refusal.message);
+      return;
+    }
     const request = new Request(job, listener, {
       submittedAt,
       rank: submittedAt + job.priority * this.#ageingMs,
@@ -124,10 +119,11 @@ class EventScheduler implements Scheduler {
     this.#state.queue.add(request);
     this.#admitWaiting();
     if (request.running.size === 0 && this.#state.queue.size > this.#queueLimit) {
-      this.#forget(request);
-      return this.#refuse(listener, 'overloaded', `${this.#queueLimit} jobs are waiting already`);
+      this.#jobs.forget(request);
+      this.#jobs.refuse(listener, 'overloaded', `${this.#queueLimit} jobs are waiting already`);
+    } else {
+      this.#deadlines.watch(job.deadline);
     }
-    this.#deadlines.watch(job.deadline);
   }
 
   cancel(id: string): void {
@@ -150,7 +146,7 @@ class EventScheduler implements Scheduler {
   }
 
   get #isIdle(): boolean {
-    return this.#executor.isIdle && this.#state.requests.size === 0;
+    return this.#executor.isIdle && this.#state.requests.size === 0 && !this.#willReplan;
   }
 
   #throwUnlessValid(job: Job): void {
@@ -158,6 +154,13 @@ class EventScheduler implements Scheduler {
     if (job.prompt.length === 0 || job.prompt.length >= this.#contextLimit) {
       throw new RangeError(`a prompt of ${job.prompt.length} tokens in a context of ${this.#contextLimit}`);
     }
+  }
+
+  #refusalOf(job: Job, now: number): { code: JobFailure; message: string } | undefined {
+    if (this.#broken !== undefined) return { code: 'engine_failed', message: this.#broken.message };
+    if (this.#isDraining) return { code: 'draining', message: 'the worker is shutting down' };
+    if (job.deadline <= now) return { code: 'deadline_exceeded', message: 'the deadline has passed' };
+    return undefined;
   }
 
   #admitWaiting(): void {
@@ -172,66 +175,27 @@ class EventScheduler implements Scheduler {
     this.#willReplan = true;
     queueMicrotask(() => {
       this.#willReplan = false;
-      if (this.#broken !== undefined) return;
-      this.#admitWaiting();
-      this.#orBreakDown(() => this.#executor.replan());
+      if (this.#broken === undefined) this.#replan();
       this.#settle();
     });
   }
 
-  #hearResult(result: PlanResult): void {
+  #replan(): void {
+    this.#orBreakDown(() => {
+      admitWaiting(this.#state, this.#engine);
+      this.#executor.replan();
+    });
+  }
+
+  #hear(result: PlanResult): void {
+    if (this.#broken !== undefined) return;
     this.#usedCells = result.usedCells;
-    this.#orBreakDown(() => this.#executor.hear(result));
+    this.#orBreakDown(() => {
+      this.#executor.hear(result);
+      admitWaiting(this.#state, this.#engine);
+      this.#executor.keepBusy();
+    });
     this.#settle();
-  }
-
-  #report(step: Step, result: PlanResult): void {
-    const now = this.#clock.now();
-    const startedAt = now - result.timings.passMs - result.timings.sampleMs;
-    this.#budget.learn(costOf(step, result));
-    boundLengths(step, result.cache).forEach((length, index) => {
-      const { choice, length: wanted } = step.starts[index]!;
-      if (choice.isRunning && length !== wanted)
-        this.#failOutOfStep(choice, `bound with ${length} of ${wanted} tokens`);
-    });
-    step.decodes.forEach((choice, index) => {
-      choice.expected--;
-      this.#hearEntry(choice, result.entries[index]!, startedAt, now);
-    });
-    step.chunks.forEach(({ choice, to, last }, index) => {
-      if (last) choice.expected--;
-      this.#hearEntry(choice, result.entries[step.decodes.length + index]!, startedAt, now);
-      if (!last && choice.index === 0) this.#tellProgress(choice, to);
-    });
-    this.#admitWaiting();
-  }
-
-  #hearEntry(choice: Choice, entry: EntryResult, startedAt: number, now: number): void {
-    if (!choice.isRunning) return;
-    if (entry.outcome !== 'ran') return this.#failOutOfStep(choice, entry.outcome);
-    choice.firstPassAt ??= Math.max(startedAt, choice.request.submittedAt);
-    if (entry.tokens.length > 0) choice.firstTokenAt ??= now;
-    for (const token of entry.tokens) choice.generated.push(token);
-    choice.unsentTokens += entry.tokens.length;
-    this.#rate.add(entry.tokens.length, now);
-    if (entry.text !== '') {
-      const tokens = choice.unsentTokens;
-      choice.unsentTokens = 0;
-      this.#tell(choice.request.listener, { type: 'delta', choice: choice.index, text: entry.text, tokens });
-    }
-    if (entry.end !== undefined && choice.isRunning) this.#finish(choice, entry.end, now);
-  }
-
-  #tellProgress(choice: Choice, prefilled: number): void {
-    const isFirstTime = choice.feed === choice.request.job.prompt;
-    if (choice.isRunning && isFirstTime) this.#tell(choice.request.listener, { type: 'progress', prefilled });
-  }
-
-  #finish(choice: Choice, reason: EndReason, now: number): void {
-    const { request } = choice;
-    retire(this.#state, this.#engine, choice);
-    if (request.isDone) this.#forget(request);
-    this.#tell(request.listener, endEvent(choice, reason, now));
   }
 
   #makeRoom(): void {
@@ -241,31 +205,9 @@ class EventScheduler implements Scheduler {
     }
   }
 
-  #failOutOfStep(choice: Choice, what: string): void {
-    this.#fail(
-      choice.request,
-      'engine_failed',
-      `the engine and the scheduler disagree: choice ${choice.index} ${what}`,
-    );
-  }
-
   #fail(request: Request, code: JobFailure, message: string): void {
-    if (this.#broken === undefined) this.#orBreakDown(() => this.#stop(request));
-    this.#forget(request);
-    this.#tell(request.listener, failure(code, message));
+    this.#jobs.fail(request, code, message);
     this.#replanSoon();
-  }
-
-  #stop(request: Request): void {
-    for (const choice of [...request.running, ...request.waiting]) {
-      if (choice.slot !== undefined) this.#engine.cancel(choice.slot);
-      retire(this.#state, this.#engine, choice);
-    }
-  }
-
-  #forget(request: Request): void {
-    this.#state.queue.remove(request);
-    this.#state.requests.delete(request.job.id);
   }
 
   #breakDown(error: EngineError): void {
@@ -273,7 +215,7 @@ class EventScheduler implements Scheduler {
     this.#broken = error;
     this.#executor.abandon();
     for (const request of [...this.#state.requests.values()]) {
-      this.#fail(request, 'engine_failed', `the engine failed: ${error.message}`);
+      this.#jobs.fail(request, 'engine_failed', `the engine failed: ${error.message}`);
     }
     this.#settle();
   }
@@ -288,6 +230,7 @@ class EventScheduler implements Scheduler {
     }
   }
 
+  /** When nobody runs and nothing is in flight: checks the books and ends a drain. */
   #settle(): void {
     if (!this.#isIdle) return;
     try {
@@ -297,22 +240,6 @@ class EventScheduler implements Scheduler {
     }
     for (const resolve of this.#drained.splice(0)) resolve();
   }
-
-  #refuse(listener: Listener, code: JobFailure, message: string): void {
-    queueMicrotask(() => this.#tell(listener, failure(code, message)));
-  }
-
-  #tell(listener: Listener, event: JobEvent): void {
-    try {
-      listener(event);
-    } catch (error) {
-      this.#onFault(error);
-    }
-  }
-}
-
-function failure(code: JobFailure, message: string): Failure {
-  return { type: 'failed', code, message, retryable: RETRYABLE[code] };
 }
 
 function throwLater(error: unknown): void {

@@ -1,0 +1,2 @@
+export { createScheduler, type SchedulerOptions } from './scheduler.ts';
+export type * from './types.ts';

@@ -24,7 +24,7 @@ type Move =
   | { type: 'step'; times: number }
   | { type: 'wait'; ms: number };
 
-const words = fc.array(fc.constantFrom(' the', ' people', ' 漢字', ' naïve', '🚀', ' used', 'x'), { maxLength: 40 });
+const words = fc.array(fc.constantFrom(' the', ' people', ' 漢字', ' naïve', '🚀', ' used', 'x'), { maxLength: 30 });
 
 const jobPlan = fc.record<JobPlan>({
   text: words.map((parts) => `>${parts.join('')}`),

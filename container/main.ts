@@ -89,7 +89,9 @@ run().catch((error: unknown) => {
   const isExpected = error instanceof EngineError || error instanceof ConfigurationError || hasCode(error);
   const message = error instanceof Error ? error.message : String(error);
   report({ type: 'failed', code: isExpected ? (error as { code: string }).code : 'internal', message });
-  console.error(isExpected ? message : error);
+  // A supervisor says what is expected in its own words.
+  if (!isExpected) console.error(error);
+  else if (process.send === undefined) console.error(message);
   process.exit(1);
 });
 

@@ -1,2 +1,1 @@
-export { createScheduler, type SchedulerOptions } from './scheduler.ts';
-export type * from './types.ts';
+export { createScheduler } from './scheduler.ts';

@@ -16,7 +16,9 @@ let client: OpenAI;
 
 beforeAll(async () => {
   writeTinyLlama({ path, seed: 7 });
-  product = new Product({ args: ['--model', path, '--cache-type', 'f32', '--slots', '8', '--context', '512'] });
+  product = new Product({
+    args: ['--model', path, '--cache-type', 'f32', '--slots', '8', '--context', '512', '--threads', '1'],
+  });
   client = await product.client();
 });
 

@@ -9,7 +9,8 @@ import { temporaryFolder } from '../support/folder.ts';
 import { writeTinyLlama } from '../support/gguf.ts';
 import { isRunning, Product, type ProductOptions } from './product.ts';
 
-const simulated = { SLUICE_ENGINE: 'simulated' };
+// A pass takes a moment, so that a request without a limit is still running when the test goes on.
+const simulated = { SLUICE_ENGINE: 'simulated', SLUICE_SIMULATED_PASS_MS: '3' };
 const MODEL = 'smollm2-135m-instruct';
 // ignore_eos is our extension, unknown to the client's types.
 const endless: OpenAI.ChatCompletionCreateParamsStreaming & { ignore_eos: true } = {

@@ -17,7 +17,7 @@ let client: OpenAI;
 beforeAll(async () => {
   writeTinyLlama({ path, seed: 7 });
   product = new Product({
-    args: ['--model', path, '--cache-type', 'f32', '--slots', '8', '--context', '512', '--threads', '1'],
+    args: ['--model', path, '--cache-type', 'f32', '--slots', '8', '--context', '4096', '--threads', '1'],
   });
   client = await product.client();
 });
@@ -102,10 +102,10 @@ describe('errors', () => {
   });
 
   it('tell both numbers where the prompt is too long', async () => {
-    await expect(client.chat.completions.create(ask('hello '.repeat(600)))).rejects.toMatchObject({
+    await expect(client.chat.completions.create(ask('hello '.repeat(4500)))).rejects.toMatchObject({
       status: 400,
       code: 'context_length_exceeded',
-      message: expect.stringMatching(/\b512\b.*\b\d{3,}\b|\b\d{3,}\b.*\b512\b/),
+      message: expect.stringMatching(/\b4096\b.*\b\d{3,}\b|\b\d{3,}\b.*\b4096\b/),
     });
   });
 });

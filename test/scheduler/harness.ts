@@ -87,13 +87,20 @@ export interface World {
   run(): Promise<void>;
 }
 
+/** What the engine says of itself where that is not what it does. */
+interface Announced {
+  cells?: number;
+  canTrim?: boolean;
+}
+
 export function makeWorld(
   engineOptions: SimulatedOptions = {},
   schedulerOptions: Partial<SchedulerOptions> = {},
-  { announcedCells }: { announcedCells?: number } = {},
+  announced: Announced = {},
 ): World {
   const engine = new SimulatedEngine({ context: 256, slots: 4, batch: 64, autorun: false, ...engineOptions });
-  if (announcedCells !== undefined) Object.assign(engine, { limits: { ...engine.limits, cells: announcedCells } });
+  const { cells = engine.limits.cells, canTrim = true } = announced;
+  Object.assign(engine, { limits: { ...engine.limits, cells }, model: { ...engine.model, canTrim } });
   const submitted: Plan[] = [];
   const opened: SlotInit[] = [];
   const { submit, openSlot } = engine;
@@ -139,13 +146,18 @@ export const SEEDED: Sampling = {
   ignoreEos: true,
 };
 
+/** Moves until the condition holds. */
+export async function stepUntil(world: World, condition: () => boolean): Promise<void> {
+  while (!condition()) expect(await world.step(), 'the engine came to rest').toBe(true);
+}
+
 let lastJob = 0;
 
 export function makeJob(world: World, job: Partial<Job> & { text?: string } = {}): Job {
-  const { text = 'Tell me about the other people', ...rest } = job;
+  const { text = 'Tell me about the other people', prompt = world.engine.tokenize(text), ...rest } = job;
   return {
     id: `job-${++lastJob}`,
-    prompt: world.engine.tokenize(text),
+    prompt,
     choices: 1,
     sampling: SEEDED,
     maxTokens: 8,

@@ -51,6 +51,14 @@ const sizes = fc.record({
   cells: fc.integer({ min: 170, max: 700 }),
 });
 
+/** Fewer cells than the scheduler is told. */
+const tightSizes = fc.record({
+  slots: fc.integer({ min: 3, max: 5 }),
+  batch: fc.integer({ min: 5, max: 40 }),
+  context: fc.integer({ min: 180, max: 220 }),
+  cells: fc.integer({ min: 90, max: 200 }),
+});
+
 class Traffic {
   readonly world: World;
   readonly jobs: { job: Job; heard: Heard & { id: string }; patience: number }[] = [];
@@ -120,15 +128,13 @@ describe('whatever arrives, whenever it is cancelled', () => {
 
   it('the same holds on an engine that drops plans, but for jobs that do not fit at all', async () => {
     await fc.assert(
-      fc.asyncProperty(sizes, fc.array(move, { maxLength: 40 }), async (sizes, moves) => {
-        const cells = sizes.cells >> 1;
-        const world = makeWorld({ ...sizes, cells }, { slots: sizes.slots }, { announcedCells: sizes.cells });
-        const contextLimit = Math.min(sizes.context, sizes.cells);
-        const worstCase = (job: Job) => Math.min(job.prompt.length + (job.maxTokens ?? contextLimit), contextLimit);
+      fc.asyncProperty(tightSizes, fc.array(move, { minLength: 10, maxLength: 40 }), async (sizes, moves) => {
+        const world = makeWorld(sizes, { slots: sizes.slots }, { cells: sizes.slots * sizes.context });
+        const worstCase = (job: Job) => Math.min(job.prompt.length + (job.maxTokens ?? sizes.context), sizes.context);
         const traffic = new Traffic(world);
         for (const move of moves) await traffic.make(move);
         await world.run();
-        await expectOutputsAsAlone(traffic, (job) => worstCase(job) > cells);
+        await expectOutputsAsAlone(traffic, (job) => worstCase(job) > sizes.cells);
         if (world.opened.length > 0) await expectNothingHeld(world);
       }),
       { numRuns: 300 },

@@ -24,12 +24,14 @@ export async function* chatFrames(reply: Reply, includeUsage: boolean): AsyncGen
     }
   };
 
-  let frames = roleFrames(reply, chunk);
+  // Sent with the first text, as OpenAI does: a write of its own would stand in that text's way.
+  let unsent = roleFrames(reply, chunk);
   for await (const batch of reply.batches) {
-    for (const event of batch) frames += frameOf(event);
+    let frames = batch.map(frameOf).join('');
     if (ends.length === reply.choices) frames += (includeUsage ? chunk.usage(ends) : '') + DONE;
-    if (frames !== '') yield frames;
-    frames = '';
+    if (frames === '') continue;
+    yield unsent + frames;
+    unsent = '';
   }
 }
 

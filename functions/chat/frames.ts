@@ -24,14 +24,12 @@ export async function* chatFrames(reply: Reply, includeUsage: boolean): AsyncGen
     }
   };
 
-  // Sent with the first text, as OpenAI does: a write of its own would stand in that text's way.
-  let unsent = roleFrames(reply, chunk);
+  let frames = roleFrames(reply, chunk);
   for await (const batch of reply.batches) {
-    let frames = batch.map(frameOf).join('');
+    for (const event of batch) frames += frameOf(event);
     if (ends.length === reply.choices) frames += (includeUsage ? chunk.usage(ends) : '') + DONE;
-    if (frames === '') continue;
-    yield unsent + frames;
-    unsent = '';
+    if (frames !== '') yield frames;
+    frames = '';
   }
 }
 

@@ -109,6 +109,15 @@ describe('an engine with fewer cells than it said', () => {
     expect(world.faults).toEqual([]);
   });
 
+  it('lets the paused jobs go on as soon as another has ended', async () => {
+    const world = makeWorld({ cells: 110, context: 100 }, {}, { cells: 400 });
+    const heard = [1, 2, 3].map(() => submit(world, { maxTokens: 60 }));
+    await stepUntil(world, () => heard[0]!.isOver);
+    expect(world.droppedPlans()).toBeGreaterThan(0);
+    expect(world.scheduler.load).toMatchObject({ running: 2, queued: 0 });
+    await world.run();
+  });
+
   it('fails a job that does not fit alone, and serves the next', async () => {
     const world = makeWorld({ cells: 30, context: 100 }, {}, { cells: 400 });
     const heard = submit(world, { maxTokens: 60 });

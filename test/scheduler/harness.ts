@@ -82,6 +82,7 @@ export interface World {
   /** The slots that were opened. */
   opened: SlotInit[];
   faults: unknown[];
+  droppedPlans(): number;
   /** Moves the engine and lets planned turns run; false when the engine had nothing to do. */
   step(): Promise<boolean>;
   run(): Promise<void>;
@@ -121,6 +122,12 @@ export function makeWorld(
     onFault: (error) => faults.push(error),
     ...schedulerOptions,
   });
+  const { onResult } = engine;
+  let droppedPlans = 0;
+  engine.onResult = (result) => {
+    if (result.outcome === 'dropped') droppedPlans++;
+    onResult(result);
+  };
   const step = async () => {
     await Promise.resolve();
     const moved = engine.step();
@@ -132,7 +139,7 @@ export function makeWorld(
       if (steps > 100_000) throw new Error('the scheduler never comes to rest');
     }
   };
-  return { engine, scheduler, clock, submitted, opened, faults, step, run };
+  return { engine, scheduler, clock, submitted, opened, faults, droppedPlans: () => droppedPlans, step, run };
 }
 
 export const SEEDED: Sampling = {

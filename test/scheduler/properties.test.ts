@@ -119,6 +119,7 @@ describe('whatever arrives, whenever it is cancelled', () => {
         const traffic = new Traffic(world);
         for (const move of moves) await traffic.make(move);
         await world.run();
+        expect(world.droppedPlans()).toBe(0);
         await expectOutputsAsAlone(traffic, () => false);
         if (world.opened.length > 0) await expectNothingHeld(world);
       }),

@@ -52,6 +52,18 @@ describe('a job', () => {
     expect(world.scheduler.load).toMatchObject({ running: 0, queued: 0, usedCells: 0, tokensPerSecond: 28 / 5 });
   });
 
+  it('waits until there are cells for all that it may need', async () => {
+    const world = makeWorld({ cells: 100, context: 100 });
+    const first = submit(world, { maxTokens: 60 });
+    const second = submit(world, { maxTokens: 60 });
+    expect(world.scheduler.load).toMatchObject({ running: 1, queued: 1 });
+    await stepUntil(world, () => first.isOver);
+    expect(world.scheduler.load).toMatchObject({ running: 1, queued: 0 });
+    await world.run();
+    expect(second.ends).toHaveLength(1);
+    expect(world.droppedPlans()).toBe(0);
+  });
+
   it('is refused by throwing where it cannot be right', () => {
     const world = makeWorld();
     const job = makeJob(world);
@@ -70,6 +82,13 @@ describe('a step', () => {
     expect(world.submitted).toHaveLength(2);
     await world.step();
     expect(world.submitted).toHaveLength(3);
+  });
+
+  it('is not planned beyond the last token a job may have', async () => {
+    const world = makeWorld();
+    submit(world, { maxTokens: 6 });
+    await world.run();
+    expect(world.submitted.flatMap(({ entries }) => entries).filter(isDecode)).toHaveLength(5);
   });
 
   it('is planned anew for a job that arrives before the engine takes it', async () => {

@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { ApiError } from '#functions/http/api-error.ts';
 import { fallbackFile, routes } from '#functions/routes.ts';
 import { installLambdaRuntime, type LambdaHandler, lambdaContext, tellClientGone } from './gateway/lambda-runtime.ts';
@@ -76,13 +76,20 @@ class LocalGateway implements Gateway {
   readonly #functions: ReadonlyMap<string, LambdaHandler>;
   readonly #routes = new RouteTable(routes);
   readonly #server: Server;
+  /** Connections without a request so far; Node's server closes idle connections only once they have had one. */
+  readonly #unused = new Set<Socket>();
   #closed: Promise<unknown> | undefined;
 
   constructor(options: GatewayOptions, functions: ReadonlyMap<string, LambdaHandler>) {
     this.#options = options;
     this.#functions = functions;
     this.#server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+      this.#unused.delete(request.socket);
       void this.#answer(request, response);
+    });
+    this.#server.on('connection', (socket) => {
+      this.#unused.add(socket);
+      socket.once('close', () => this.#unused.delete(socket));
     });
     this.#server.on('clientError', refuseConnection);
   }
@@ -113,6 +120,7 @@ class LocalGateway implements Gateway {
     const closed = once(this.#server, 'close');
     const cut = setTimeout(() => this.#server.closeAllConnections(), graceMs);
     this.#server.close();
+    for (const socket of this.#unused) socket.destroy();
     await closed;
     clearTimeout(cut);
   }

@@ -200,6 +200,18 @@ describe('closing', () => {
     await closing;
   });
 
+  it('does not wait for connections that clients opened in advance', async () => {
+    await start(answerWith('x'));
+    const { port, hostname } = new URL(gateway.url);
+    const unused = connect(Number(port), hostname);
+    const gone = once(unused, 'close');
+    await once(unused, 'connect');
+    // Connections are accepted in order: once the later one is answered, the server has the earlier one.
+    await (await fetch(gateway.url)).text();
+    await gateway.close({ graceMs: 60_000 });
+    await gone;
+  });
+
   it('cuts what still runs when the time is over', async () => {
     const { answering } = await startSlow();
     const cut = expect(answering).rejects.toThrow();

@@ -17,6 +17,8 @@ const Environment = z.object({
   /** Layers on the GPU; -1 is all. */
   SLUICE_GPU_LAYERS: whole(-1, 100_000).default(-1),
   SLUICE_CACHE_TYPE: z.enum(['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_1', 'q5_0', 'q5_1']).default('f16'),
+  /** On the CPU it is faster on long contexts and moves F32 logits by about 2e-3 with the shape of the batch. */
+  SLUICE_FLASH_ATTENTION: z.enum(['auto', 'on', 'off']).default('auto'),
   SLUICE_ENGINE: z.enum(['native', 'simulated']).default('native'),
   /** Milliseconds that a pass of the simulated engine takes. */
   SLUICE_SIMULATED_PASS_MS: z.coerce.number().min(0).default(0),
@@ -43,6 +45,7 @@ export interface Configuration {
   threads: number | undefined;
   gpuLayers: number;
   cacheType: z.infer<typeof Environment>['SLUICE_CACHE_TYPE'];
+  flashAttention: z.infer<typeof Environment>['SLUICE_FLASH_ATTENTION'];
   simulatedPassMs: number;
   token: string;
   host: string;
@@ -78,6 +81,7 @@ export function readConfiguration(environment: NodeJS.ProcessEnv): Configuration
     threads: given.SLUICE_THREADS,
     gpuLayers: given.SLUICE_GPU_LAYERS,
     cacheType: given.SLUICE_CACHE_TYPE,
+    flashAttention: given.SLUICE_FLASH_ATTENTION,
     simulatedPassMs: given.SLUICE_SIMULATED_PASS_MS,
     token: given.SLUICE_WORKER_TOKEN,
     host: given.SLUICE_WORKER_HOST,

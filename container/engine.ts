@@ -34,7 +34,7 @@ function simulated({ context = SIMULATED_CONTEXT, slots, simulatedPassMs }: Conf
 }
 
 function native(configuration: Configuration, log: Logger): EngineRecipe {
-  const { slots, threads, gpuLayers, cacheType } = configuration;
+  const { slots, threads, gpuLayers, cacheType, flashAttention } = configuration;
   const path = configuration.model.path!;
   const headers = readModelHeaders(path);
   const { architecture, trainedContext = DEFAULT_CONTEXT } = headers[0]!;
@@ -50,6 +50,7 @@ function native(configuration: Configuration, log: Logger): EngineRecipe {
         slots,
         gpuLayers,
         cacheType,
+        flashAttention,
         ...(threads === undefined ? {} : { threads }),
         onProgress,
         onLog: engineLog(log),

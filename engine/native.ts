@@ -55,6 +55,8 @@ export interface RecordedOp {
   tokens: Int32Array;
   positions: Int32Array;
   sequences: Int32Array;
+  /** Per row of logits, how far the best is above the second best: below 1e-3, batches of other shapes may pick the other. */
+  gaps: number[];
 }
 
 /** Everything an engine did to its cache since it was loaded or last asked, with a hash of every row of logits. */

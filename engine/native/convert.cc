@@ -268,6 +268,9 @@ Napi::Object fromRecording(Napi::Env env, std::shared_ptr<const Recording> recor
     out.Set("tokens", fromTokens(env, op.tokens));
     out.Set("positions", fromTokens(env, op.positions));
     out.Set("sequences", fromTokens(env, op.sequences));
+    Napi::Array gaps = Napi::Array::New(env, op.gaps.size());
+    for (uint32_t row = 0; row < op.gaps.size(); row++) gaps.Set(row, op.gaps[row]);
+    out.Set("gaps", gaps);
     ops.Set(i, out);
   }
   Napi::Object out = Napi::Object::New(env);

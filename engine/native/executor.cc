@@ -162,7 +162,7 @@ int32_t Executor::apply(CacheOp &op) {
       cells_.share(op.from, op.sequence, length);
       if (options_.record) {
         std::lock_guard<std::mutex> lock(recordingMutex_);
-        recording_.push_back({RecordedOp::Kind::copy, op.from, op.sequence, length, {}, {}, {}, {}, {}});
+        recording_.push_back(RecordedOp::copy(op.from, op.sequence, length));
       }
       return length;
     }
@@ -190,7 +190,7 @@ void Executor::trim(int32_t sequence, int32_t length) {
   cells_.trim(sequence, length);
   if (!options_.record) return;
   std::lock_guard<std::mutex> lock(recordingMutex_);
-  recording_.push_back({RecordedOp::Kind::trim, sequence, -1, length, {}, {}, {}, {}, {}});
+  recording_.push_back(RecordedOp::trim(sequence, length));
 }
 
 bool Executor::admit(Entry &entry, EntryResult &result) {
@@ -257,7 +257,7 @@ void Executor::undo() {
     llama_memory_seq_rm(memory_, sequence, run.before, -1);
     if (!options_.record) continue;
     std::lock_guard<std::mutex> lock(recordingMutex_);
-    recording_.push_back({RecordedOp::Kind::trim, sequence, -1, run.before, {}, {}, {}, {}, {}});
+    recording_.push_back(RecordedOp::trim(sequence, run.before));
   }
   leavePass();
 }
@@ -285,7 +285,8 @@ void Executor::sample(PlanResult &result) {
 }
 
 void Executor::record(RecordedOp::Kind kind) {
-  RecordedOp op{kind, -1, -1, 0, {}, {}, {}, {}, {}};
+  RecordedOp op;
+  op.kind = kind;
   for (const Run &run : runs_) {
     const bool decodes = run.entry->kind == Entry::Kind::decode;
     const int32_t count = decodes ? 1 : static_cast<int32_t>(run.entry->tokens.size());
@@ -296,7 +297,9 @@ void Executor::record(RecordedOp::Kind kind) {
       op.sequences.push_back(run.entry->slot->sequence);
       op.outputs.push_back(output ? 1 : 0);
       if (output && kind == RecordedOp::Kind::batch) {
-        op.hashes.push_back(hashRow(llama_get_logits_ith(context_.get(), run.outputRow), model_->vocabularySize()));
+        const float *logits = llama_get_logits_ith(context_.get(), run.outputRow);
+        op.hashes.push_back(hashRow(logits, model_->vocabularySize()));
+        op.gaps.push_back(gapOf(logits, model_->vocabularySize()));
       }
     }
   }

@@ -1,5 +1,6 @@
 #include "recording.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "batch.h"
@@ -16,6 +17,19 @@ uint64_t hashRow(const float *logits, int32_t size) {
     hash = (hash ^ bits) * 0x100000001B3ull;
   }
   return hash;
+}
+
+float gapOf(const float *logits, int32_t size) {
+  float best = logits[0], second = -INFINITY;
+  for (int32_t i = 1; i < size; i++) {
+    if (logits[i] > best) {
+      second = best;
+      best = logits[i];
+    } else if (logits[i] > second) {
+      second = logits[i];
+    }
+  }
+  return best - second;
 }
 
 ReplayReport replay(const Model &model, const LoadOptions &options, LogSink *log, const Recording &recording) {

@@ -9,7 +9,24 @@ namespace sluice {
 /** One call to llama.cpp that changed the cache, as it was meant. */
 struct RecordedOp {
   enum class Kind : int32_t { batch, abortedBatch, copy, trim };
-  Kind kind;
+
+  static RecordedOp copy(int32_t from, int32_t to, int32_t length) {
+    RecordedOp op;
+    op.kind = Kind::copy;
+    op.from = from;
+    op.to = to;
+    op.length = length;
+    return op;
+  }
+  static RecordedOp trim(int32_t sequence, int32_t length) {
+    RecordedOp op;
+    op.kind = Kind::trim;
+    op.from = sequence;
+    op.length = length;
+    return op;
+  }
+
+  Kind kind = Kind::batch;
   /** copy: source; trim: the sequence. */
   int32_t from = -1;
   int32_t to = -1;
@@ -20,6 +37,8 @@ struct RecordedOp {
   std::vector<int8_t> outputs;
   /** One hash of the logits row per output, in batch order. */
   std::vector<uint64_t> hashes;
+  /** How far the best logit of each output is above the second best. */
+  std::vector<float> gaps;
 };
 
 using Recording = std::vector<RecordedOp>;
@@ -32,6 +51,9 @@ struct ReplayReport {
   /** First batch with a difference; -1: none. */
   int32_t firstDifferent = -1;
 };
+
+/** The best logit less the second best. */
+float gapOf(const float *logits, int32_t size);
 
 uint64_t hashRow(const float *logits, int32_t size);
 

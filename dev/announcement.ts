@@ -12,7 +12,7 @@ export interface Announcement {
 export function announcement({ url, apiKey, model }: Announcement): string {
   const isLocalKey = apiKey === LOCAL_KEY;
   const key = isLocalKey ? LOCAL_KEY : 'YOUR_KEY';
-  const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'What is a sluice?' }] });
+  const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'What is a sluice?' }], max_tokens: 100 });
   return [
     `Sluice is ready: ${url}/v1 (key: ${isLocalKey ? LOCAL_KEY : 'the one you configured'})`,
     '',

@@ -41,7 +41,8 @@ export async function serve(
     registryEndpoint: registry.endpoint,
     table: TABLE,
     token: randomBytes(32).toString('hex'),
-    logLevel: options.verbose ? 'debug' : process.env.SLUICE_LOG_LEVEL || 'info',
+    // The functions' line about a request says what the worker's would.
+    logLevel: logLevel(options, 'warn'),
   };
   const workers = models.map((model) => superviseWorker(model, models, options, place, log));
   opened.defer(async () => {
@@ -98,13 +99,14 @@ function superviseWorker(
 }
 
 /** Imported late: the workers load their models meanwhile. */
-async function openGateway({ host, port, apiKey }: Options, place: WorkerPlace): Promise<Gateway> {
+async function openGateway(options: Options, place: WorkerPlace): Promise<Gateway> {
+  const { host, port, apiKey } = options;
   Object.assign(process.env, {
     SLUICE_TABLE: place.table,
     SLUICE_REGISTRY_ENDPOINT: place.registryEndpoint,
     SLUICE_WORKER_TOKEN: place.token,
     SLUICE_API_KEYS: apiKey,
-    SLUICE_LOG_LEVEL: place.logLevel,
+    SLUICE_LOG_LEVEL: logLevel(options, 'info'),
   });
   const { PortTakenError, startGateway } = await import('./gateway.ts');
   const onFunctionError = (error: unknown, file: string) => console.error(`functions/${file} failed`, error);
@@ -115,3 +117,6 @@ async function openGateway({ host, port, apiKey }: Options, place: WorkerPlace):
     throw error;
   }
 }
+
+const logLevel = ({ verbose }: Options, initial: string) =>
+  verbose ? 'debug' : process.env.SLUICE_LOG_LEVEL || initial;

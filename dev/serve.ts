@@ -94,7 +94,7 @@ function superviseWorker(
       loadedBytes = bytes;
     },
   });
-  void supervisor.started.then(progress.end, () => undefined);
+  void supervisor.started.then(progress.end, progress.end);
   return supervisor;
 }
 

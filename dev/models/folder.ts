@@ -18,7 +18,6 @@ export function folderSource(folder: string): Source {
       await requireSpace(path, found.bytes);
       progress.start(`Copying ${basename(file)}`, found.bytes, 0);
       await pipeline(createReadStream(found.path), counted(progress), createWriteStream(path), { signal });
-      progress.end();
       return {};
     },
   };

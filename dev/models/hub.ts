@@ -76,8 +76,11 @@ async function download(
     await requireSpace(path, total - done);
     if (done === 0) await begin(path, response.headers.etag);
     progress.start(`Downloading ${basename(wanted.file)}`, total, done);
-    await receive(response, path, { progress, signal });
-    progress.end();
+    try {
+      await receive(response, path, { progress, signal });
+    } finally {
+      progress.end();
+    }
     return claimed;
   } finally {
     response.destroy();

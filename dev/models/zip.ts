@@ -60,7 +60,6 @@ export async function extractEntry(
       createWriteStream(path),
       { signal },
     );
-    progress.end();
   } finally {
     await file.close();
   }

@@ -35,7 +35,8 @@ export async function* generate(
   const version = chooseVersion(chooseModel(await fleet.registry.snapshot(), draft.model));
   const tried = new Set<string>();
   for (let attempt = 1; ; attempt++) {
-    const worker = chooseWorker(await fleet.registry.snapshot(), draft.model, version, tried);
+    const registry = attempt === 1 ? await fleet.registry.snapshot() : await fleet.registry.freshSnapshot();
+    const worker = chooseWorker(registry, draft.model, version, tried);
     let hasText = false;
     try {
       const events = callWorker({

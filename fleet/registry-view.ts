@@ -35,6 +35,11 @@ export class RegistryView {
     return this.#reading.snapshot;
   }
 
+  /** For whoever has seen that the snapshot is wrong, since a worker in it does not answer. */
+  async freshSnapshot(): Promise<RegistrySnapshot> {
+    return (await this.#refresh()).snapshot;
+  }
+
   #refresh(): Promise<Reading> {
     this.#pending ??= this.#read().finally(() => {
       this.#pending = undefined;

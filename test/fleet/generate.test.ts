@@ -191,6 +191,18 @@ describe('another attempt', () => {
     expect(await failureOf(ask([unreachable]))).toMatchObject({ code: 'worker_unreachable', retryable: true });
   });
 
+  it('sees a worker that has replaced the one that died', async () => {
+    const replacement = await startWorker((exchange) => exchange.answer('x'));
+    let serving = [workerItem(unreachable, { id: 'dead' })];
+    const registry = new RegistryView(async () => ({ models: [tinyModel], workers: serving }));
+    await registry.snapshot();
+    serving = [workerItem(replacement.url, { id: 'replacement' })];
+    const events = await spokenIn(
+      generate({ registry, workerToken: 'worker-token' }, draft, new AbortController().signal),
+    );
+    expect(events.at(-1)!.type).toBe('end');
+  });
+
   it('is not made where the request itself is refused', async () => {
     const worker = await startWorker((exchange) => exchange.fail('context_length_exceeded', { message: '200 of 128' }));
     expect(await failureOf(ask([worker.url]))).toMatchObject({

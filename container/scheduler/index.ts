@@ -1,1 +1,2 @@
 export { createScheduler } from './scheduler.ts';
+export type { Scheduler } from './types.ts';

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type OpenAI from 'openai';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { temporaryFolder } from '../support/folder.ts';
 import { writeTinyLlama } from '../support/gguf.ts';
 import { isRunning, Product, type ProductOptions } from './product.ts';
@@ -124,7 +124,8 @@ it('lets running requests finish on Ctrl-C, takes no more, and leaves nothing ru
   }
   expect(finish).toBe('length');
   expect(await product.exited).toBe(0);
-  expect(running.filter(isRunning)).toEqual([]);
+  // A process closes its streams a moment before it is gone.
+  await vi.waitFor(() => expect(running.filter(isRunning)).toEqual([]));
 });
 
 it('ends at once on a second Ctrl-C', async () => {
@@ -142,7 +143,8 @@ it('ends at once on a second Ctrl-C', async () => {
   product.interrupt();
   expect(await product.exited).toBe(130);
   await broken;
-  expect(running.filter(isRunning)).toEqual([]);
+  // A process closes its streams a moment before it is gone.
+  await vi.waitFor(() => expect(running.filter(isRunning)).toEqual([]));
 });
 
 it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('ends well by %s to the first process alone', async (signal) => {
@@ -151,7 +153,8 @@ it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('ends well by %s to the first 
   const running = product.descendants().map(({ pid }) => pid);
   process.kill(product.pid, signal);
   expect(await product.exited).toBe(0);
-  expect(running.filter(isRunning)).toEqual([]);
+  // A process closes its streams a moment before it is gone.
+  await vi.waitFor(() => expect(running.filter(isRunning)).toEqual([]));
 });
 
 it('leaves nothing running when the first process is killed', async () => {
@@ -162,7 +165,8 @@ it('leaves nothing running when the first process is killed', async () => {
   process.kill(product.pid, 'SIGKILL');
   // Its streams are inherited by all others: they close when the last one is gone.
   await product.exited;
-  expect(running.filter(isRunning)).toEqual([]);
+  // A process closes its streams a moment before it is gone.
+  await vi.waitFor(() => expect(running.filter(isRunning)).toEqual([]));
 });
 
 it('ends well when asked while it starts', async () => {
@@ -173,5 +177,6 @@ it('ends well when asked while it starts', async () => {
   const running = product.descendants().map(({ pid }) => pid);
   process.kill(product.pid, 'SIGTERM');
   expect(await product.exited).toBe(0);
-  expect(running.filter(isRunning)).toEqual([]);
+  // A process closes its streams a moment before it is gone.
+  await vi.waitFor(() => expect(running.filter(isRunning)).toEqual([]));
 });

@@ -2,12 +2,31 @@
 import * as z from 'zod';
 import type { GenerateRequest } from '../worker.ts';
 import { type ChatMessage, Message, toChatMessage } from './chat-messages.ts';
-import { extension, refused, schemasOf, supported } from './fields.ts';
-import { MAX_MESSAGES, MAX_MODEL_ID_LENGTH, MAX_STOP_LENGTH, MAX_STOPS } from './limits.ts';
+import { accepted, extension, refused, schemasOf, supported } from './fields.ts';
+import {
+  MAX_CHOICES,
+  MAX_IDENTIFIER_LENGTH,
+  MAX_MESSAGES,
+  MAX_METADATA,
+  MAX_MODEL_ID_LENGTH,
+  MAX_STOP_LENGTH,
+  MAX_STOPS,
+} from './limits.ts';
 import { InvalidRequest, problemsOf } from './problems.ts';
 
 const penalty = () => z.number().min(-2).max(2).nullish();
 const tokenLimit = () => z.int().min(1).nullish();
+const identifier = () => z.string().max(MAX_IDENTIFIER_LENGTH).nullish();
+const metadata = z
+  .record(z.string().max(MAX_METADATA.name), z.string().max(MAX_METADATA.value))
+  .refine(
+    (pairs) => Object.keys(pairs).length <= MAX_METADATA.pairs,
+    `At most ${MAX_METADATA.pairs} pairs are allowed.`,
+  );
+const predictedText = z.strictObject({
+  type: z.literal('content'),
+  content: z.union([z.string(), z.array(z.strictObject({ type: z.literal('text'), text: z.string() })).min(1)]),
+});
 const stopString = z.string().min(1).max(MAX_STOP_LENGTH);
 
 const streamOptionFields = {
@@ -32,6 +51,17 @@ export const chatRequestFields = {
   ),
   frequency_penalty: supported(penalty()),
   presence_penalty: supported(penalty()),
+  n: supported(z.int().min(1).max(MAX_CHOICES).nullish(), 'The prompt is computed once for all choices.'),
+
+  metadata: accepted(metadata.nullish(), 'Nothing is stored yet that it could describe.'),
+  prediction: accepted(predictedText.nullish(), 'Changes how fast an answer comes at most, never the answer.'),
+  prompt_cache_key: accepted(identifier(), 'There is no cache across requests yet.'),
+  safety_identifier: accepted(identifier(), 'Not kept.'),
+  service_tier: accepted(
+    z.enum(['auto', 'default', 'flex', 'scale', 'priority']).nullish(),
+    "Every request is served alike, and the answer says 'default'.",
+  ),
+  user: accepted(identifier(), 'Not kept.'),
 
   top_k: extension(z.int().min(0).nullish(), 'Picks among the k most likely tokens; 0 keeps all.'),
   min_p: extension(z.number().min(0).max(1).nullish(), 'Least probability relative to the most likely token.'),
@@ -42,24 +72,17 @@ export const chatRequestFields = {
   functions: refused(undefined, "Use 'tools' instead."),
   logit_bias: refused(z.strictObject({}).nullable()),
   logprobs: refused(z.literal(false).nullable()),
-  metadata: refused(z.strictObject({}).nullable()),
   modalities: refused(z.tuple([z.literal('text')]).nullable()),
   moderation: refused(z.null()),
-  n: refused(z.literal(1).nullable()),
   parallel_tool_calls: refused(z.boolean(), 'Means nothing without tools.'),
-  prediction: refused(z.null()),
-  prompt_cache_key: refused(z.null()),
   prompt_cache_options: refused(),
   prompt_cache_retention: refused(z.null()),
   reasoning_effort: refused(z.null()),
   response_format: refused(z.strictObject({ type: z.literal('text') })),
-  safety_identifier: refused(z.null()),
-  service_tier: refused(z.enum(['auto', 'default']).nullable()),
   store: refused(z.literal(false).nullable()),
   tool_choice: refused(z.enum(['none', 'auto'])),
   tools: refused(z.tuple([])),
   top_logprobs: refused(z.literal(0).nullable()),
-  user: refused(),
   verbosity: refused(z.literal('medium').nullable()),
   web_search_options: refused(),
 };
@@ -93,6 +116,7 @@ export interface ChatRequest {
   /** null: up to the context. */
   maxTokens: number | null;
   stops: string[];
+  choices: number;
   stream: boolean;
   /** A last chunk tells the usage; only with `stream`. */
   includeUsage: boolean;
@@ -144,6 +168,7 @@ function toChatRequest(body: z.infer<typeof ChatRequestBody>): ChatRequest {
     },
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
     stops: typeof stop === 'string' ? [stop] : (stop ?? []),
+    choices: body.n ?? 1,
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
   };

@@ -2,10 +2,11 @@
 import * as z from 'zod';
 
 /**
- * `supported`: works as in OpenAI's API reference. `extension`: not OpenAI's, works here. `refused`: OpenAI's, not done
- * yet; only values that ask for nothing beyond the default are let through.
+ * `supported`: works as in OpenAI's API reference. `accepted`: OpenAI's, checked, and without effect on the answer.
+ * `extension`: not OpenAI's, works here. `refused`: OpenAI's, not done yet; only values that ask for nothing beyond the
+ * default are let through.
  */
-export type FieldStatus = 'supported' | 'extension' | 'refused';
+export type FieldStatus = 'supported' | 'accepted' | 'extension' | 'refused';
 
 export interface Field<Schema extends z.ZodType = z.ZodType> {
   status: FieldStatus;
@@ -16,6 +17,10 @@ export interface Field<Schema extends z.ZodType = z.ZodType> {
 
 export function supported<Schema extends z.ZodType>(schema: Schema, note = ''): Field<Schema> {
   return { status: 'supported', schema, note };
+}
+
+export function accepted<Schema extends z.ZodType>(schema: Schema, note: string): Field<Schema> {
+  return { status: 'accepted', schema, note };
 }
 
 export function extension<Schema extends z.ZodType>(schema: Schema, note: string): Field<Schema> {

@@ -9,6 +9,11 @@ export const MAX_MESSAGES = 4_096;
 export const MAX_CONTENT_PARTS = 2_048;
 /** Tool calls of one assistant message. */
 export const MAX_TOOL_CALLS = 128;
+export const MAX_CHOICES = 128;
+/** Pairs of `metadata`, and UTF-16 units of their names and values. */
+export const MAX_METADATA = { pairs: 16, name: 64, value: 512 };
+/** UTF-16 units of what tells one end user or one prompt from another. */
+export const MAX_IDENTIFIER_LENGTH = 512;
 export const MAX_STOPS = 4;
 /** UTF-16 units of one stop string. */
 export const MAX_STOP_LENGTH = 1_024;

@@ -29,7 +29,7 @@ export function draftOf(request: ChatRequest, event: ApiEvent, context: ApiConte
     traceparent: TRACEPARENT.test(traceparent) ? traceparent : null,
     detached: false,
     input: { type: 'chat', messages: request.messages },
-    choices: 1,
+    choices: request.choices,
     sampling: { ...request.sampling, seed: request.sampling.seed ?? randomInt(SEEDS) },
     maxTokens: request.maxTokens,
     stops: request.stops,

@@ -77,6 +77,23 @@ describe('chat', () => {
     expect(first).not.toBe(other);
   });
 
+  it('gives several choices, each its own, and counts the prompt once', async () => {
+    const body = { ...ask('Choose.'), temperature: 1, seed: 5, max_tokens: 12, n: 3 };
+    const { choices, usage } = await client.chat.completions.create(body);
+    expect(choices.map(({ index }) => index)).toEqual([0, 1, 2]);
+    const texts = choices.map(({ message }) => message.content);
+    expect(new Set(texts).size).toBe(3);
+    const alone = await client.chat.completions.create({ ...body, n: 1 });
+    expect(usage!.prompt_tokens).toBe(alone.usage!.prompt_tokens);
+    expect(usage!.completion_tokens).toBeGreaterThan(alone.usage!.completion_tokens);
+
+    const streamed = ['', '', ''];
+    const chunks = await collect(await client.chat.completions.create({ ...body, stream: true }));
+    for (const { choices } of chunks) for (const { index, delta } of choices) streamed[index] += delta.content ?? '';
+    expect(streamed).toEqual(texts);
+    expect(chunks.filter((chunk) => chunk.choices[0]?.finish_reason)).toHaveLength(3);
+  });
+
   it('gives each of 32 concurrent streams what it gives when alone', async () => {
     const prompts = await decidedPrompts(32);
     const alone: string[] = [];

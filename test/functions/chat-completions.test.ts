@@ -98,10 +98,10 @@ describe('a completion', () => {
   });
 
   it('names the ignored parameters', async () => {
-    front = await startFront({ answer: answerHello, services: { ignoredParameters: new Set(['user', 'foo']) } });
-    const response = await front.post(PATH, chatBody({ user: 'u', foo: 1 }));
+    front = await startFront({ answer: answerHello, services: { ignoredParameters: new Set(['store', 'foo']) } });
+    const response = await front.post(PATH, chatBody({ store: true, foo: 1 }));
     expect(response.status).toBe(200);
-    expect(response.headers.get('x-sluice-ignored')).toBe('user, foo');
+    expect(response.headers.get('x-sluice-ignored')).toBe('store, foo');
     expect((await front.post(PATH, chatBody({ bar: 1 }))).status).toBe(400);
   });
 });

@@ -60,7 +60,7 @@ describe("OpenAI's own client", () => {
   });
 
   it('raises its own errors', async () => {
-    await expect(client.chat.completions.create({ ...ask('Hello'), n: 2 })).rejects.toBeInstanceOf(
+    await expect(client.chat.completions.create({ ...ask('Hello'), store: true })).rejects.toBeInstanceOf(
       OpenAI.BadRequestError,
     );
     await expect(client.chat.completions.create(ask('too long'))).rejects.toMatchObject({

@@ -37,6 +37,7 @@ describe('a valid request', () => {
       },
       maxTokens: null,
       stops: [],
+      choices: 1,
       stream: false,
       includeUsage: false,
     });
@@ -265,8 +266,8 @@ describe('a field of the wrong kind or size', () => {
   });
 
   it('is told together with all others', () => {
-    const { message, param } = refusalOf({ messages, temperature: 3, n: 2, colour: 'red', stop: 5 });
-    for (const name of ['model', 'temperature', 'n', 'colour', 'stop']) expect(message).toContain(`'${name}'`);
+    const { message, param } = refusalOf({ messages, temperature: 3, tools: 2, colour: 'red', stop: 5 });
+    for (const name of ['model', 'temperature', 'tools', 'colour', 'stop']) expect(message).toContain(`'${name}'`);
     expect(param).toBe('model');
   });
 
@@ -283,28 +284,50 @@ describe("OpenAI's fields that are not done yet", () => {
     { functions: [] },
     { logit_bias: { 50256: -100 } },
     { logprobs: true },
-    { metadata: { a: 'b' } },
     { modalities: ['text', 'audio'] },
     { moderation: { model: 'x' } },
-    { n: 2 },
-    { prediction: { type: 'content', content: 'x' } },
-    { prompt_cache_key: 'k' },
     { prompt_cache_options: { mode: 'explicit' } },
     { prompt_cache_retention: '24h' },
     { reasoning_effort: 'low' },
     { response_format: { type: 'json_object' } },
-    { safety_identifier: 'u' },
-    { service_tier: 'flex' },
     { store: true },
     { tool_choice: 'required' },
     { tools: [{ type: 'function', function: { name: 'f' } }] },
     { top_logprobs: 3 },
-    { user: 'u' },
     { verbosity: 'low' },
     { web_search_options: {} },
   ])('are refused by name: %j', (fields) => {
     const [name] = Object.keys(fields);
     expect(refusalOfField(fields)).toMatchObject({ param: name, code: 'unsupported_parameter' });
+  });
+
+  it.each([
+    { metadata: { a: 'b' } },
+    { prediction: { type: 'content', content: 'x' } },
+    { prediction: { type: 'content', content: [{ type: 'text', text: 'x' }] } },
+    { prompt_cache_key: 'k' },
+    { safety_identifier: 'u' },
+    { service_tier: 'flex' },
+    { user: 'u' },
+  ])('are accepted where they do not change the answer: %j', (fields) => {
+    expect(parsed(fields)).toEqual(parsed({}));
+  });
+
+  it.each([
+    { metadata: Object.fromEntries(Array.from({ length: 17 }, (_, pair) => [`name${pair}`, 'x'])) },
+    { metadata: { a: 1 } },
+    { metadata: { ['n'.repeat(65)]: 'x' } },
+    { metadata: { a: 'x'.repeat(513) } },
+    { n: 0 },
+    { n: 129 },
+    { n: 1.5 },
+    { prediction: { type: 'content' } },
+    { safety_identifier: 5 },
+    { service_tier: 'fast' },
+    { user: 'u'.repeat(513) },
+  ])('are refused beyond their bounds: %j', (fields) => {
+    const [name] = Object.keys(fields);
+    expect(refusalOfField(fields).param).toMatch(new RegExp(`^${name}`));
   });
 
   it.each([
@@ -355,8 +378,8 @@ describe('unknown fields', () => {
   });
 
   it('may be ones of OpenAI that are not done yet, but never ones that work', () => {
-    const { request, ignored } = parse({ model: 'm', messages, user: 'u', temperature: 0 }, ['user', 'temperature']);
-    expect(ignored).toEqual(['user']);
+    const { request, ignored } = parse({ model: 'm', messages, store: true, temperature: 0 }, ['store', 'temperature']);
+    expect(ignored).toEqual(['store']);
     expect(request.sampling.temperature).toBe(0);
   });
 

@@ -100,6 +100,7 @@ export function workerTarget(options: { url: string; token: string; model: strin
       presencePenalty: 0,
       seed: 1,
       ignoreEos: true,
+      logitBias: [],
     },
     maxTokens: tokens,
     stops: [],

@@ -11,6 +11,7 @@ const MEANINGS: Record<WorkerErrorCode, Meaning> = {
   invalid_request: { status: 400, retryable: false },
   unauthorized: { status: 401, retryable: false },
   context_length_exceeded: { status: 400, retryable: false },
+  unknown_token: { status: 400, retryable: false },
   template_failed: { status: 400, retryable: false },
   wrong_version: { status: 409, retryable: true },
   unsupported: { status: 400, retryable: false },

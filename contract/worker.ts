@@ -35,6 +35,8 @@ const Sampling = z.object({
   /** 0 to 2^53 - 1; the function picks one where the client gave none. */
   seed: z.int().nonnegative(),
   ignoreEos: z.boolean(),
+  /** [token, what is added to its logit]. */
+  logitBias: z.array(z.tuple([z.int().nonnegative(), z.number().min(-100).max(100)])),
 });
 
 export const GenerateRequest = z.object({
@@ -77,6 +79,8 @@ export const WorkerErrorCode = z.enum([
   'invalid_request',
   'unauthorized',
   'context_length_exceeded',
+  /** A bias is for a token that the model does not have. */
+  'unknown_token',
   /** The chat template refuses these messages. */
   'template_failed',
   /** The worker serves another model or version. */

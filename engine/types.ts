@@ -31,6 +31,8 @@ export interface Sampling {
   seed: number;
   /** End-of-generation tokens are never picked. */
   ignoreEos: boolean;
+  /** [token, what is added to its logit]: 100 all but forces a token, -100 all but forbids it. */
+  logitBias: readonly (readonly [token: number, bias: number])[];
 }
 
 export interface SlotInit {

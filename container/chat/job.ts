@@ -7,11 +7,12 @@ import { renderPrompt } from './prompt.ts';
 /**
  * Turns a request into what the scheduler runs.
  *
- * @throws Refusal `context_length_exceeded`, `template_failed` or `invalid_request`
+ * @throws Refusal `context_length_exceeded`, `unknown_token`, `template_failed` or `invalid_request`
  */
 export async function prepareJob(engine: Engine, request: GenerateRequest): Promise<Job> {
   const prompt = await renderPrompt(engine, request.input);
   requireRoom(prompt.tokens.length, engine.limits.context);
+  requireKnownTokens(request.sampling.logitBias, engine.model.vocabularySize);
   return {
     id: `${request.id}/${request.attempt}`,
     prompt: prompt.tokens,
@@ -22,6 +23,12 @@ export async function prepareJob(engine: Engine, request: GenerateRequest): Prom
     priority: request.priority,
     deadline: request.deadline,
   };
+}
+
+function requireKnownTokens(biases: GenerateRequest['sampling']['logitBias'], vocabularySize: number): void {
+  const unknown = biases.find(([token]) => token >= vocabularySize);
+  if (unknown === undefined) return;
+  throw new Refusal('unknown_token', `Invalid 'logit_bias': the model has no token ${unknown[0]}.`);
 }
 
 /** At least one token must fit behind the prompt. */

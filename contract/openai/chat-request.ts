@@ -4,6 +4,7 @@ import type { GenerateRequest } from '../worker.ts';
 import { type ChatMessage, Message, toChatMessage } from './chat-messages.ts';
 import { accepted, extension, refused, schemasOf, supported } from './fields.ts';
 import {
+  MAX_BIASED_TOKENS,
   MAX_CHOICES,
   MAX_IDENTIFIER_LENGTH,
   MAX_MESSAGES,
@@ -22,6 +23,12 @@ const metadata = z
   .refine(
     (pairs) => Object.keys(pairs).length <= MAX_METADATA.pairs,
     `At most ${MAX_METADATA.pairs} pairs are allowed.`,
+  );
+const logitBias = z
+  .record(z.string().regex(/^\d{1,9}$/), z.number().min(-100).max(100))
+  .refine(
+    (biases) => Object.keys(biases).length <= MAX_BIASED_TOKENS,
+    `At most ${MAX_BIASED_TOKENS} tokens are allowed.`,
   );
 const predictedText = z.strictObject({
   type: z.literal('content'),
@@ -51,6 +58,7 @@ export const chatRequestFields = {
   ),
   frequency_penalty: supported(penalty()),
   presence_penalty: supported(penalty()),
+  logit_bias: supported(logitBias.nullish(), "Token ids of the model's own vocabulary."),
   n: supported(z.int().min(1).max(MAX_CHOICES).nullish(), 'The prompt is computed once for all choices.'),
 
   metadata: accepted(metadata.nullish(), 'Nothing is stored yet that it could describe.'),
@@ -70,7 +78,6 @@ export const chatRequestFields = {
   audio: refused(z.null()),
   function_call: refused(undefined, "Use 'tool_choice' instead."),
   functions: refused(undefined, "Use 'tools' instead."),
-  logit_bias: refused(z.strictObject({}).nullable()),
   logprobs: refused(z.literal(false).nullable()),
   modalities: refused(z.tuple([z.literal('text')]).nullable()),
   moderation: refused(z.null()),
@@ -165,6 +172,7 @@ function toChatRequest(body: z.infer<typeof ChatRequestBody>): ChatRequest {
       presencePenalty: body.presence_penalty ?? 0,
       seed: typeof body.seed === 'number' ? nonNegativeSeed(body.seed) : null,
       ignoreEos: body.ignore_eos ?? false,
+      logitBias: Object.entries(body.logit_bias ?? {}).map(([token, bias]) => [Number(token), bias]),
     },
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
     stops: typeof stop === 'string' ? [stop] : (stop ?? []),

@@ -168,6 +168,11 @@ SlotInit toSlotInit(const Napi::Object &value) {
   init.sampling.presencePenalty = static_cast<float>(number(sampling, "presencePenalty"));
   init.sampling.seed = static_cast<uint64_t>(number(sampling, "seed"));
   init.sampling.ignoreEos = sampling.Get("ignoreEos").ToBoolean();
+  const Napi::Array biases = sampling.Get("logitBias").As<Napi::Array>();
+  for (uint32_t i = 0; i < biases.Length(); i++) {
+    const Napi::Array pair = biases.Get(i).As<Napi::Array>();
+    init.sampling.logitBias.emplace_back(pair.Get(0u).As<Napi::Number>().Int32Value(), pair.Get(1u).As<Napi::Number>().FloatValue());
+  }
   init.choice = integer(value, "choice", 0, 1e9);
   init.stops = strings(value.Get("stops"));
   init.maxTokens = integer(value, "maxTokens", 1, 2e9);

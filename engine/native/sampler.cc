@@ -132,9 +132,12 @@ void Sampler::accept(int32_t token) {
   if (sampling_.frequencyPenalty != 0 || sampling_.presencePenalty != 0) counts_[token]++;
 }
 
-void Sampler::penalise(float *logits, int32_t size) const {
+void Sampler::adjust(float *logits, int32_t size) const {
   for (const auto &[token, count] : counts_) {
     if (token < size) logits[token] -= sampling_.frequencyPenalty * static_cast<float>(count) + sampling_.presencePenalty;
+  }
+  for (const auto &[token, bias] : sampling_.logitBias) {
+    if (token < size) logits[token] += bias;
   }
   if (!sampling_.ignoreEos) return;
   for (const int32_t token : *endTokens_) {
@@ -143,7 +146,7 @@ void Sampler::penalise(float *logits, int32_t size) const {
 }
 
 int32_t Sampler::pick(float *logits, int32_t size, uint32_t position, SamplerScratch &scratch) const {
-  penalise(logits, size);
+  adjust(logits, size);
   if (sampling_.temperature <= 0 || sampling_.topK == 1) return argmax(logits, size);
 
   std::vector<float> &weights = scratch.weights;

@@ -8,6 +8,10 @@ import { vocabulary } from './vocabulary.ts';
 /** One in so many picks ends generation. */
 const MEAN_LENGTH = 32;
 
+/** From here on a bias decides alone. */
+const FORCING_BIAS = 100;
+const MOST_ATTEMPTS = 1_000;
+
 /** The hash of no history. */
 export const EMPTY_HISTORY = 0x5105ce;
 
@@ -25,11 +29,14 @@ export function extendHistory(history: number, token: number): number {
 
 /**
  * Picks the token after a history that ends with `lastToken`. Of the sampling fields only `temperature` (zero or not),
- * `seed` and `ignoreEos` matter: there is no distribution that the others could cut.
+ * `seed`, `ignoreEos` and the extremes of `logitBias` matter: there is no distribution that the others could change.
  */
 export function pickNext(history: number, lastToken: number, sampling: Sampling, choice: number): number {
+  const forced = sampling.logitBias.find(([, bias]) => bias >= FORCING_BIAS);
+  if (forced !== undefined) return forced[0];
+  const isForbidden = (token: number) => sampling.logitBias.some(([id, bias]) => id === token && bias <= -FORCING_BIAS);
   const tail = vocabulary.tailOf(lastToken);
-  if (tail !== undefined) return tail;
+  if (tail !== undefined && !isForbidden(tail)) return tail;
   let draw = history;
   if (sampling.temperature > 0) {
     draw = mix(mix(mix(draw, sampling.seed % 2 ** 32), Math.floor(sampling.seed / 2 ** 32)), choice + 1);
@@ -38,5 +45,10 @@ export function pickNext(history: number, lastToken: number, sampling: Sampling,
   if (lastToken !== vocabulary.lineBreak && draw % MEAN_LENGTH === 0 && !sampling.ignoreEos) {
     return vocabulary.messageEnd;
   }
-  return vocabulary.spokenTokens[mix(draw, 1) % vocabulary.spokenTokens.length]!;
+  const { spokenTokens } = vocabulary;
+  for (let attempt = 1; ; attempt++) {
+    const token = spokenTokens[mix(draw, attempt) % spokenTokens.length]!;
+    // A bias on every token forbids none of them against the others.
+    if (!isForbidden(token) || attempt > MOST_ATTEMPTS) return token;
+  }
 }

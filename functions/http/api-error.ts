@@ -61,6 +61,7 @@ const broken = (code: string): Answer => ({ status: 500, type: 'server_error', c
 
 const FLEET_ANSWERS: Record<FleetFailureCode, Answer> = {
   context_length_exceeded: badRequest('context_length_exceeded', 'messages'),
+  unknown_token: badRequest('invalid_value', 'logit_bias'),
   template_failed: badRequest('invalid_messages', 'messages'),
   unsupported: badRequest('unsupported_model', 'model'),
   model_not_found: { status: 404, type: 'invalid_request_error', code: 'model_not_found', param: 'model' },

@@ -81,6 +81,7 @@ export function generateRequest(changes: Partial<GenerateRequest> = {}): Generat
       presencePenalty: 0,
       seed: 1,
       ignoreEos: true,
+      logitBias: [],
     },
     maxTokens: 8,
     stops: [],

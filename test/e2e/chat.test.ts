@@ -77,6 +77,15 @@ describe('chat', () => {
     expect(first).not.toBe(other);
   });
 
+  it('picks what logit_bias forces, and refuses tokens that the model does not have', async () => {
+    const forced = { ...ask('Say Z.'), max_tokens: 3, logit_bias: { 57: 100 } };
+    const { choices } = await client.chat.completions.create(forced);
+    // Byte-level BPE: token 57 of the tiny vocabulary is the byte 57.
+    expect(choices[0]!.message.content).toBe('999');
+    const unknown = { ...forced, logit_bias: { 100000: 1 } };
+    await expect(client.chat.completions.create(unknown)).rejects.toMatchObject({ status: 400, param: 'logit_bias' });
+  });
+
   it('gives several choices, each its own, and counts the prompt once', async () => {
     const body = { ...ask('Choose.'), temperature: 1, seed: 5, max_tokens: 12, n: 3 };
     const { choices, usage } = await client.chat.completions.create(body);

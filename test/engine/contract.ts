@@ -248,6 +248,19 @@ export function engineContract(
         }
       });
 
+      it('picks a token that a bias forces, and none that it forbids', async () => {
+        const sampling = { ...SEEDED, ignoreEos: true };
+        const free = await generate({ sampling });
+        const [forced] = engine.tokenize('Z');
+        const forcing = await generate({ sampling: { ...sampling, logitBias: [[forced!, 100]] }, maxTokens: 5 });
+        expect(forcing.tokens).toEqual(Array.from({ length: 5 }, () => forced));
+        const forbidden = [...new Set(free.tokens)];
+        const forbidding = await generate({
+          sampling: { ...sampling, logitBias: forbidden.map((token) => [token, -100]) },
+        });
+        expect(forbidding.tokens.filter((token) => forbidden.includes(token))).toEqual([]);
+      });
+
       it.runIf(options.exactAcrossBatches)('is the same alone and beside others', async () => {
         const prompts = ['First', 'The second prompt', 'A third one, longer than both'].map((text) =>
           engine.tokenize(text),

@@ -29,6 +29,7 @@ const draft: GenerateDraft = {
     presencePenalty: 0,
     seed: 1,
     ignoreEos: false,
+    logitBias: [],
   },
   maxTokens: null,
   stops: [],

@@ -151,6 +151,7 @@ export const SEEDED: Sampling = {
   presencePenalty: 0,
   seed: 7,
   ignoreEos: true,
+  logitBias: [],
 };
 
 /** Moves until the condition holds. */

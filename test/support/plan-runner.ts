@@ -1,5 +1,5 @@
 /** Drives an engine plan by plan, as tests of engines need it. */
-import type { Engine, EngineError, Plan, PlanResult, SlotInit, SlotRef } from '#engine/types.ts';
+import type { Engine, EngineError, Plan, PlanResult, Sampling, SlotInit, SlotRef } from '#engine/types.ts';
 
 export class PlanRunner {
   readonly #engine: Engine;
@@ -52,7 +52,7 @@ export class PlanRunner {
   }
 }
 
-export const GREEDY = {
+export const GREEDY: Sampling = {
   temperature: 0,
   topK: 0,
   topP: 1,
@@ -61,6 +61,7 @@ export const GREEDY = {
   presencePenalty: 0,
   seed: 0,
   ignoreEos: false,
+  logitBias: [],
 };
 
 export function slotInit(init: Partial<SlotInit> = {}): SlotInit {

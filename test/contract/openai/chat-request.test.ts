@@ -34,6 +34,7 @@ describe('a valid request', () => {
         presencePenalty: 0,
         seed: null,
         ignoreEos: false,
+        logitBias: [],
       },
       maxTokens: null,
       stops: [],
@@ -72,6 +73,7 @@ describe('a valid request', () => {
       presence_penalty: 2,
       seed: 7,
       ignore_eos: true,
+      logit_bias: { 5: -100, 7: 2.5 },
       max_completion_tokens: 64,
     });
     expect(sampling).toEqual({
@@ -83,6 +85,10 @@ describe('a valid request', () => {
       presencePenalty: 2,
       seed: 7,
       ignoreEos: true,
+      logitBias: [
+        [5, -100],
+        [7, 2.5],
+      ],
     });
     expect(maxTokens).toBe(64);
   });
@@ -282,7 +288,6 @@ describe("OpenAI's fields that are not done yet", () => {
     { audio: { format: 'wav', voice: 'ash' } },
     { function_call: 'auto' },
     { functions: [] },
-    { logit_bias: { 50256: -100 } },
     { logprobs: true },
     { modalities: ['text', 'audio'] },
     { moderation: { model: 'x' } },
@@ -318,6 +323,9 @@ describe("OpenAI's fields that are not done yet", () => {
     { metadata: { a: 1 } },
     { metadata: { ['n'.repeat(65)]: 'x' } },
     { metadata: { a: 'x'.repeat(513) } },
+    { logit_bias: { a: 1 } },
+    { logit_bias: { 5: 101 } },
+    { logit_bias: { '-1': 1 } },
     { n: 0 },
     { n: 129 },
     { n: 1.5 },

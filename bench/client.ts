@@ -104,6 +104,7 @@ export function workerTarget(options: { url: string; token: string; model: strin
     },
     maxTokens: tokens,
     stops: [],
+    topLogprobs: null,
   });
   return {
     name: 'worker',

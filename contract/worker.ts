@@ -68,6 +68,8 @@ export const GenerateRequest = z.object({
   /** null: up to the context. */
   maxTokens: z.int().min(1).nullable(),
   stops: z.array(z.string().min(1)),
+  /** Log-probabilities of the tokens are wanted, with so many alternatives; null: none. */
+  topLogprobs: z.int().min(0).max(20).nullable(),
 });
 export type GenerateRequest = z.infer<typeof GenerateRequest>;
 
@@ -109,6 +111,20 @@ const Timings = z.object({
 });
 export type Timings = z.infer<typeof Timings>;
 
+const Candidate = z.object({
+  /** A control token's own name; U+FFFD for bytes that are no whole characters. */
+  text: z.string(),
+  bytes: z.array(z.int().min(0).max(255)),
+  logprob: z.number(),
+});
+
+/** Natural logarithms of probabilities by the model alone, before biases, penalties, temperature and truncation. */
+const TokenLogprob = Candidate.extend({
+  /** The most likely tokens, best first. */
+  top: z.array(Candidate),
+});
+export type TokenLogprob = z.infer<typeof TokenLogprob>;
+
 const seq = z.int().nonnegative();
 const choice = z.int().nonnegative();
 
@@ -119,7 +135,14 @@ export const WorkerEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('progress'), seq, prefilled: z.int(), promptTokens: z.int() }),
   /** Every 2 s while nothing else is said. */
   z.object({ type: z.literal('ping'), seq }),
-  z.object({ type: z.literal('delta'), seq, choice, text: z.string(), tokens: z.int() }),
+  z.object({
+    type: z.literal('delta'),
+    seq,
+    choice,
+    text: z.string(),
+    tokens: z.int(),
+    logprobs: z.array(TokenLogprob).optional(),
+  }),
   /** Once per choice; the response ends after the last one. */
   z.object({
     type: z.literal('end'),

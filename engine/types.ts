@@ -45,6 +45,21 @@ export interface SlotInit {
   maxTokens: number;
   /** Most tokens of history (prompt and generated). */
   contextLimit: number;
+  /** Log-probabilities are wanted, with so many alternatives (0 to 20); undefined: none. */
+  topLogprobs?: number;
+}
+
+export interface Candidate {
+  token: number;
+  /** The bytes it stands for; a control token's name. */
+  bytes: Uint8Array;
+  /** Natural logarithm of its probability by the model alone, before biases, penalties, temperature and truncation. */
+  logprob: number;
+}
+
+export interface TokenLogprob extends Candidate {
+  /** The most likely tokens, best first; the picked one need not be among them. */
+  top: readonly Candidate[];
 }
 
 export type CacheOp =
@@ -95,6 +110,8 @@ export interface EntryResult {
   tokens: readonly number[];
   /** Text that became certain: whole characters, nothing that may still turn out to begin a stop string. */
   text: string;
+  /** Of the tokens whose bytes cannot be part of a stop string any more; end-of-generation tokens have none. */
+  logprobs?: readonly TokenLogprob[];
   end?: EndReason;
 }
 

@@ -20,6 +20,7 @@ export async function prepareJob(engine: Engine, request: GenerateRequest): Prom
     sampling: request.sampling,
     maxTokens: request.maxTokens,
     stops: [...new Set([...request.stops, ...prompt.stops])],
+    topLogprobs: request.topLogprobs,
     priority: request.priority,
     deadline: request.deadline,
   };

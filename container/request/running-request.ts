@@ -1,6 +1,7 @@
 /** One request from its admission to its last event, whoever reads it. */
 import type { ServerResponse } from 'node:http';
 import type { GenerateRequest, WorkerErrorCode } from '#contract/worker.ts';
+import { toTokenLogprobs } from '../chat/logprobs.ts';
 import { Refusal } from '../refusal.ts';
 import type { Job, JobEvent, Scheduler } from '../scheduler/types.ts';
 import { EventLog, type UnnumberedEvent } from './event-log.ts';
@@ -116,7 +117,7 @@ export class RunningRequest {
         this.#say({ type: 'progress', prefilled: event.prefilled, promptTokens: this.#tally.promptTokens });
         break;
       case 'delta':
-        this.#say(event);
+        this.#sayDelta(event);
         break;
       case 'end':
         this.#endChoice(event);
@@ -135,6 +136,10 @@ export class RunningRequest {
     const { version } = this.#options.request;
     this.#say({ type: 'accepted', promptTokens: this.#tally.promptTokens, cachedTokens: 0, version });
     this.#admission.resolve();
+  }
+
+  #sayDelta({ logprobs, ...delta }: Extract<JobEvent, { type: 'delta' }>): void {
+    this.#say(logprobs === undefined ? delta : { ...delta, logprobs: toTokenLogprobs(logprobs) });
   }
 
   #endChoice(event: Extract<JobEvent, { type: 'end' }>): void {

@@ -22,10 +22,11 @@ function canAdmit(state: State, request: Request): boolean {
 function admit(state: State, engine: Engine, request: Request): void {
   const choice = request.waiting[0]!;
   if (choice.slot === undefined) {
-    const { sampling, stops } = request.job;
+    const { sampling, stops, topLogprobs } = request.job;
     const { maxTokens } = request;
     const contextLimit = request.job.prompt.length + maxTokens;
-    choice.slot = engine.openSlot({ sampling, stops, choice: choice.index, maxTokens, contextLimit });
+    const init = { sampling, stops, choice: choice.index, maxTokens, contextLimit };
+    choice.slot = engine.openSlot(topLogprobs === null ? init : { ...init, topLogprobs });
     state.openSlots++;
   }
   request.waiting.shift();

@@ -60,15 +60,16 @@ export class ResultReader {
     for (const token of entry.tokens) choice.generated.push(token);
     choice.unsentTokens += entry.tokens.length;
     this.#rate.add(entry.tokens.length, endedAt);
-    if (entry.text !== '') this.#tellDelta(choice, entry.text);
+    if (entry.text !== '' || entry.logprobs?.length) this.#tellDelta(choice, entry);
     // The listener may have cancelled the job.
     if (entry.end !== undefined && choice.isRunning) this.#jobs.finish(choice, entry.end, endedAt);
   }
 
-  #tellDelta(choice: Choice, text: string): void {
+  #tellDelta(choice: Choice, { text, logprobs }: EntryResult): void {
     const tokens = choice.unsentTokens;
     choice.unsentTokens = 0;
-    this.#jobs.tell(choice.request.listener, { type: 'delta', choice: choice.index, text, tokens });
+    const delta = { type: 'delta' as const, choice: choice.index, text, tokens };
+    this.#jobs.tell(choice.request.listener, logprobs === undefined ? delta : { ...delta, logprobs });
   }
 
   #tellProgress({ choice, to, last }: Chunk): void {

@@ -1,5 +1,5 @@
 /** What the worker server asks of the scheduler, and what it hears back. */
-import type { Sampling } from '#engine/types.ts';
+import type { Sampling, TokenLogprob } from '#engine/types.ts';
 
 export interface Job {
   id: string;
@@ -10,6 +10,8 @@ export interface Job {
   /** null: up to the context. */
   maxTokens: number | null;
   stops: readonly string[];
+  /** Log-probabilities are wanted, with so many alternatives; null: none. */
+  topLogprobs: number | null;
   /** 0 is the most urgent, 9 the least. */
   priority: number;
   /** Unix milliseconds. */
@@ -27,7 +29,7 @@ export type JobFailure = 'overloaded' | 'draining' | 'deadline_exceeded' | 'canc
 
 export type JobEvent =
   | { type: 'progress'; prefilled: number }
-  | { type: 'delta'; choice: number; text: string; tokens: number }
+  | { type: 'delta'; choice: number; text: string; tokens: number; logprobs?: readonly TokenLogprob[] }
   /** Once per choice. */
   | {
       type: 'end';

@@ -12,6 +12,7 @@ import {
   MAX_MODEL_ID_LENGTH,
   MAX_STOP_LENGTH,
   MAX_STOPS,
+  MAX_TOP_LOGPROBS,
 } from './limits.ts';
 import { InvalidRequest, problemsOf } from './problems.ts';
 
@@ -59,6 +60,11 @@ export const chatRequestFields = {
   frequency_penalty: supported(penalty()),
   presence_penalty: supported(penalty()),
   logit_bias: supported(logitBias.nullish(), "Token ids of the model's own vocabulary."),
+  logprobs: supported(
+    z.boolean().nullish(),
+    'By the model alone, before biases, penalties, temperature and truncation.',
+  ),
+  top_logprobs: supported(z.int().min(0).max(MAX_TOP_LOGPROBS).nullish()),
   n: supported(z.int().min(1).max(MAX_CHOICES).nullish(), 'The prompt is computed once for all choices.'),
 
   metadata: accepted(metadata.nullish(), 'Nothing is stored yet that it could describe.'),
@@ -78,7 +84,6 @@ export const chatRequestFields = {
   audio: refused(z.null()),
   function_call: refused(undefined, "Use 'tool_choice' instead."),
   functions: refused(undefined, "Use 'tools' instead."),
-  logprobs: refused(z.literal(false).nullable()),
   modalities: refused(z.tuple([z.literal('text')]).nullable()),
   moderation: refused(z.null()),
   parallel_tool_calls: refused(z.boolean(), 'Means nothing without tools.'),
@@ -89,7 +94,6 @@ export const chatRequestFields = {
   store: refused(z.literal(false).nullable()),
   tool_choice: refused(z.enum(['none', 'auto'])),
   tools: refused(z.tuple([])),
-  top_logprobs: refused(z.literal(0).nullable()),
   verbosity: refused(z.literal('medium').nullable()),
   web_search_options: refused(),
 };
@@ -102,6 +106,14 @@ const ChatRequestBody = z.strictObject(schemasOf(chatRequestFields)).superRefine
       path: ['max_tokens'],
       params: { code: 'invalid_value' },
       message: `Must equal 'max_completion_tokens' (${newer}) where both are given, but is ${older}.`,
+    });
+  }
+  if (body.top_logprobs && !body.logprobs) {
+    context.addIssue({
+      code: 'custom',
+      path: ['top_logprobs'],
+      params: { code: 'invalid_value' },
+      message: "Only allowed when 'logprobs' is true.",
     });
   }
   if (body.stream_options && !body.stream) {
@@ -124,6 +136,8 @@ export interface ChatRequest {
   maxTokens: number | null;
   stops: string[];
   choices: number;
+  /** Log-probabilities with so many alternatives; null: none. */
+  topLogprobs: number | null;
   stream: boolean;
   /** A last chunk tells the usage; only with `stream`. */
   includeUsage: boolean;
@@ -177,6 +191,7 @@ function toChatRequest(body: z.infer<typeof ChatRequestBody>): ChatRequest {
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
     stops: typeof stop === 'string' ? [stop] : (stop ?? []),
     choices: body.n ?? 1,
+    topLogprobs: body.logprobs ? (body.top_logprobs ?? 0) : null,
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
   };

@@ -17,6 +17,13 @@ export const Usage = z.strictObject({
 });
 export type Usage = z.infer<typeof Usage>;
 
+const candidate = { token: z.string(), logprob: z.number(), bytes: z.array(z.int().min(0).max(255)).nullable() };
+const Logprobs = z.strictObject({
+  content: z.array(z.strictObject({ ...candidate, top_logprobs: z.array(z.strictObject(candidate)) })),
+  refusal: z.null(),
+});
+export type Logprobs = z.infer<typeof Logprobs>;
+
 const FinishReason = z.enum(['stop', 'length']);
 
 /** What the object and every chunk of one response have in common. */
@@ -37,7 +44,7 @@ export const ChatCompletion = z.strictObject({
     z.strictObject({
       index: count,
       message: z.strictObject({ role: z.literal('assistant'), content: z.string(), refusal: z.null() }),
-      logprobs: z.null(),
+      logprobs: Logprobs.nullable(),
       finish_reason: FinishReason,
     }),
   ),
@@ -56,7 +63,7 @@ export const ChatCompletionChunk = z.strictObject({
         content: z.string().optional(),
         refusal: z.null().optional(),
       }),
-      logprobs: z.null(),
+      logprobs: Logprobs.nullable(),
       finish_reason: FinishReason.nullable(),
     }),
   ),

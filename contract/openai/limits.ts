@@ -10,6 +10,7 @@ export const MAX_CONTENT_PARTS = 2_048;
 /** Tool calls of one assistant message. */
 export const MAX_TOOL_CALLS = 128;
 export const MAX_CHOICES = 128;
+export const MAX_TOP_LOGPROBS = 20;
 /** Tokens of `logit_bias`. */
 export const MAX_BIASED_TOKENS = 1_024;
 /** Pairs of `metadata`, and UTF-16 units of their names and values. */

@@ -117,7 +117,30 @@ const char *endName(EndReason end) {
   return "";
 }
 
-Napi::Object fromEntry(Napi::Env env, const EntryResult &entry) {
+Napi::Object fromCandidate(Napi::Env env, const Candidate &candidate, const Model &model) {
+  const std::string name = model.name(candidate.token);
+  Napi::Uint8Array bytes = Napi::Uint8Array::New(env, name.size());
+  std::copy(name.begin(), name.end(), bytes.Data());
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("token", candidate.token);
+  out.Set("bytes", bytes);
+  out.Set("logprob", candidate.logprob);
+  return out;
+}
+
+Napi::Array fromLogprobs(Napi::Env env, const std::vector<TokenLogprob> &logprobs, const Model &model) {
+  Napi::Array out = Napi::Array::New(env, logprobs.size());
+  for (uint32_t i = 0; i < logprobs.size(); i++) {
+    Napi::Object token = fromCandidate(env, logprobs[i].picked, model);
+    Napi::Array top = Napi::Array::New(env, logprobs[i].top.size());
+    for (uint32_t t = 0; t < logprobs[i].top.size(); t++) top.Set(t, fromCandidate(env, logprobs[i].top[t], model));
+    token.Set("top", top);
+    out.Set(i, token);
+  }
+  return out;
+}
+
+Napi::Object fromEntry(Napi::Env env, const EntryResult &entry, const Model &model) {
   Napi::Object slot = Napi::Object::New(env), out = Napi::Object::New(env);
   slot.Set("slot", entry.slotId);
   slot.Set("generation", entry.generation);
@@ -128,6 +151,7 @@ Napi::Object fromEntry(Napi::Env env, const EntryResult &entry) {
   for (uint32_t i = 0; i < entry.tokens.size(); i++) tokens.Set(i, entry.tokens[i]);
   out.Set("tokens", tokens);
   out.Set("text", entry.text);
+  if (entry.hasLogprobs) out.Set("logprobs", fromLogprobs(env, entry.logprobs, model));
   if (entry.end != EndReason::none) out.Set("end", endName(entry.end));
   return out;
 }
@@ -177,6 +201,7 @@ SlotInit toSlotInit(const Napi::Object &value) {
   init.stops = strings(value.Get("stops"));
   init.maxTokens = integer(value, "maxTokens", 1, 2e9);
   init.contextLimit = integer(value, "contextLimit", 1, 2e9);
+  init.topLogprobs = integerOr(value, "topLogprobs", -1, 0, 1000);
   return init;
 }
 
@@ -243,13 +268,13 @@ std::unique_ptr<Plan> toPlan(const Napi::Object &value, const FindSlot &findSlot
   return plan;
 }
 
-Napi::Object fromResult(Napi::Env env, const PlanResult &result) {
+Napi::Object fromResult(Napi::Env env, const PlanResult &result, const Model &model) {
   Napi::Object out = Napi::Object::New(env), timings = Napi::Object::New(env);
   out.Set("plan", result.plan);
   out.Set("outcome", result.dropped ? "dropped" : "done");
   Napi::Array cache = Napi::Array::New(env, result.cache.size()), entries = Napi::Array::New(env, result.entries.size());
   for (uint32_t i = 0; i < result.cache.size(); i++) cache.Set(i, result.cache[i]);
-  for (uint32_t i = 0; i < result.entries.size(); i++) entries.Set(i, fromEntry(env, result.entries[i]));
+  for (uint32_t i = 0; i < result.entries.size(); i++) entries.Set(i, fromEntry(env, result.entries[i], model));
   out.Set("cache", cache);
   out.Set("entries", entries);
   timings.Set("passMs", result.passMs);

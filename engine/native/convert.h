@@ -22,7 +22,7 @@ LoadOptions toLoadOptions(const Napi::Object &value);
 std::vector<common_chat_msg> toMessages(const Napi::Array &value);
 /** Slots are looked up now; a plan of too many tokens or with an unknown sequence is refused whole. */
 std::unique_ptr<Plan> toPlan(const Napi::Object &value, const FindSlot &findSlot, const LoadOptions &limits, int32_t vocabularySize);
-Napi::Object fromResult(Napi::Env env, const PlanResult &result);
+Napi::Object fromResult(Napi::Env env, const PlanResult &result, const Model &model);
 Napi::Object fromRecording(Napi::Env env, std::shared_ptr<const Recording> recording);
 
 }  // namespace sluice

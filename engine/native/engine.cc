@@ -82,9 +82,9 @@ Napi::Value NativeEngine::load(const Napi::CallbackInfo &info, std::shared_ptr<N
         post("progress", [fraction](Napi::Env env) { return Napi::Number::New(env, fraction); });
       });
       Executor::Listener listener;
-      listener.onResult = [post](std::unique_ptr<PlanResult> result) {
+      listener.onResult = [post, model = loading->model](std::unique_ptr<PlanResult> result) {
         const std::shared_ptr<PlanResult> shared = std::move(result);
-        post("result", [shared](Napi::Env env) { return fromResult(env, *shared); });
+        post("result", [shared, model](Napi::Env env) { return fromResult(env, *shared, *model); });
       };
       listener.onBroken = [post](const std::string &message) {
         post("broken", [message](Napi::Env env) { return Napi::String::New(env, message); });

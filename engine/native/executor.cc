@@ -1,6 +1,7 @@
 #include "executor.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "error.h"
 
@@ -276,8 +277,12 @@ void Executor::sample(PlanResult &result) {
     float *logits = llama_get_logits_ith(context_.get(), run.outputRow);
     if (logits == nullptr) throw EngineFailure("pass_failed", "the forward pass left no logits");
     const int32_t position = cells_.length(slot.sequence);
+    std::optional<LogprobRow> row;
+    if (slot.topLogprobs >= 0) row.emplace(logits, model_->vocabularySize(), slot.topLogprobs);
     const llama_token token = slot.sampler.pick(logits, model_->vocabularySize(), static_cast<uint32_t>(position), scratch_);
     slot.accept(token, model_->isEnd(token), model_->piece(token), position + 1, run.result->text);
+    if (row) slot.keepLogprob(row->of(token), run.result->logprobs);
+    run.result->hasLogprobs = row.has_value();
     run.result->tokens.push_back(token);
     run.result->end = slot.end;
   }

@@ -28,6 +28,20 @@ std::string reason(const LogSink *log, const char *otherwise) {
   return problem.empty() ? otherwise : problem;
 }
 
+std::string bytesOf(const llama_vocab *vocabulary, llama_token token, bool special) {
+  std::string bytes(64, '\0');
+  const auto convert = [&] {
+    return llama_token_to_piece(vocabulary, token, bytes.data(), static_cast<int32_t>(bytes.size()), 0, special);
+  };
+  int32_t size = convert();
+  if (size < 0) {
+    bytes.resize(-size);
+    size = convert();
+  }
+  bytes.resize(std::max(0, size));
+  return bytes;
+}
+
 }  // namespace
 
 void loadBackends(const std::string &libraries) {
@@ -58,14 +72,8 @@ Model::Model(const LoadOptions &options, LogSink *log, const std::function<void(
   vocabulary_ = llama_model_get_vocab(model_.get());
   const int32_t size = llama_vocab_n_tokens(vocabulary_);
   pieces_.resize(size);
-  std::string buffer(256, '\0');
   for (llama_token token = 0; token < size; token++) {
-    int32_t length = llama_token_to_piece(vocabulary_, token, buffer.data(), static_cast<int32_t>(buffer.size()), 0, false);
-    if (length < 0) {
-      buffer.resize(-length);
-      length = llama_token_to_piece(vocabulary_, token, buffer.data(), static_cast<int32_t>(buffer.size()), 0, false);
-    }
-    pieces_[token].assign(buffer, 0, std::max(0, length));
+    pieces_[token] = bytesOf(vocabulary_, token, false);
     if (llama_vocab_is_eog(vocabulary_, token)) endTokens_.push_back(token);
     if (llama_vocab_is_control(vocabulary_, token)) {
       const char *text = llama_vocab_get_text(vocabulary_, token);
@@ -77,6 +85,8 @@ Model::Model(const LoadOptions &options, LogSink *log, const std::function<void(
   });
   if (llama_model_chat_template(model_.get(), nullptr) != nullptr) templates_ = common_chat_templates_init(model_.get(), "");
 }
+
+std::string Model::name(llama_token token) const { return bytesOf(vocabulary_, token, true); }
 
 std::vector<llama_token> Model::tokenize(const std::string &text, bool addSpecial, bool parseSpecial) const {
   std::vector<llama_token> tokens(text.size() + 2);

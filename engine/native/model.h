@@ -47,6 +47,8 @@ class Model {
   bool isEnd(llama_token token) const { return llama_vocab_is_eog(vocabulary_, token); }
   /** Bytes a token stands for in generated text; none for control tokens. */
   const std::string &piece(llama_token token) const { return pieces_[token]; }
+  /** The same, and a control token's own text. */
+  std::string name(llama_token token) const;
 
   std::vector<llama_token> tokenize(const std::string &text, bool addSpecial, bool parseSpecial) const;
   std::string detokenize(const std::vector<llama_token> &tokens, bool special) const;

@@ -45,6 +45,8 @@ struct EntryResult {
   int32_t fed = 0;
   std::vector<llama_token> tokens;
   std::string text;
+  std::vector<TokenLogprob> logprobs;
+  bool hasLogprobs = false;
   EndReason end = EndReason::none;
 };
 

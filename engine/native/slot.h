@@ -1,8 +1,10 @@
 #pragma once
 #include <atomic>
+#include <deque>
 #include <string>
 #include <vector>
 
+#include "logprobs.h"
 #include "sampler.h"
 #include "stop.h"
 #include "utf8.h"
@@ -17,6 +19,8 @@ struct SlotInit {
   std::vector<std::string> stops;
   int32_t maxTokens = 1;
   int32_t contextLimit = 1;
+  /** Alternatives to tell with each token; -1: no log-probabilities. */
+  int32_t topLogprobs = -1;
 };
 
 /**
@@ -26,7 +30,7 @@ struct SlotInit {
 class Slot {
  public:
   Slot(const SlotInit &init, const std::vector<int32_t> *endTokens)
-      : sampler(init.sampling, init.choice, endTokens), maxTokens(init.maxTokens), contextLimit(init.contextLimit), stops_(init.stops) {}
+      : sampler(init.sampling, init.choice, endTokens), maxTokens(init.maxTokens), contextLimit(init.contextLimit), topLogprobs(init.topLogprobs), stops_(init.stops) {}
 
   std::atomic<bool> closed{false};
   std::atomic<bool> cancelled{false};
@@ -42,16 +46,27 @@ class Slot {
   Sampler sampler;
   const int32_t maxTokens;
   const int32_t contextLimit;
+  const int32_t topLogprobs;
 
   /**
    * Takes a picked token: appends what text became certain to `text` and sets `end` where generation is over.
    * `history`: tokens of history with this one.
    */
   void accept(int32_t token, bool isEnd, const std::string &piece, int32_t history, std::string &text);
+  /** Keeps the last accepted token's log-probability until its bytes are certain. Call before the next accept. */
+  void keepLogprob(TokenLogprob logprob, std::vector<TokenLogprob> &certain);
 
  private:
+  struct Kept {
+    TokenLogprob logprob;
+    size_t start;
+  };
+
   StopMatcher stops_;
   Utf8Gate characters_;
+  /** Bytes of all picked tokens, of all before the last one, and those that are no part of a stop string. */
+  size_t pickedBytes_ = 0, earlierBytes_ = 0, certainBytes_ = 0;
+  std::deque<Kept> kept_;
 };
 
 }  // namespace sluice

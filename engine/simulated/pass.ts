@@ -1,18 +1,20 @@
-import { type EndReason, EngineError, type Entry, type EntryResult } from '../types.ts';
+import { type EndReason, EngineError, type Entry, type EntryResult, type TokenLogprob } from '../types.ts';
 import type { Cells } from './cells.ts';
+import { logprobOf } from './logprobs.ts';
 import { pickNext } from './model.ts';
 import type { Slot, SlotTable } from './slots.ts';
 import { bytesOf, vocabulary } from './vocabulary.ts';
 
 type BoundSlot = Slot & { sequence: number };
 
-interface Pick {
+interface PickResult {
   tokens: readonly number[];
   text: string;
+  logprobs?: readonly TokenLogprob[];
   end?: EndReason;
 }
 
-const NO_PICK: Pick = { tokens: [], text: '' };
+const NO_PICK: PickResult = { tokens: [], text: '' };
 
 /** Cells that the entries which will run take up; an entry that is skipped takes none. */
 export function cellsNeeded(entries: readonly Entry[], slots: SlotTable): number {
@@ -62,22 +64,28 @@ function feedPrompt(slot: BoundSlot, tokens: Int32Array, cells: Cells): void {
   for (const token of tokens) cells.append(slot.sequence, token);
 }
 
-function pick(slot: BoundSlot, cells: Cells): Pick {
+function pick(slot: BoundSlot, cells: Cells): PickResult {
   if (cells.length(slot.sequence) >= slot.init.contextLimit) return end(slot, 'context', [], '');
   const history = cells.historyOf(slot.sequence);
   const token = pickNext(history, cells.lastToken(slot.sequence), slot.init.sampling, slot.init.choice);
   slot.pending = token;
   slot.generated++;
   if (token === vocabulary.messageEnd) return end(slot, 'eos', [token], '');
+  slot.logprobs?.keep(bytesOf(token), logprobOf(token, history, slot.init.topLogprobs!));
 
   const { text, stopped } = slot.output.push(bytesOf(token));
   if (stopped) return end(slot, 'stop', [token], text);
   if (slot.generated >= slot.init.maxTokens) return end(slot, 'length', [token], text);
   if (cells.length(slot.sequence) + 1 >= slot.init.contextLimit) return end(slot, 'context', [token], text);
-  return { tokens: [token], text };
+  return { tokens: [token], text, ...certainLogprobs(slot) };
 }
 
-function end(slot: Slot, reason: EndReason, tokens: readonly number[], text: string): Pick {
+function end(slot: Slot, reason: EndReason, tokens: readonly number[], text: string): PickResult {
   slot.ended = true;
-  return { tokens, text: reason === 'stop' ? text : text + slot.output.flush(), end: reason };
+  const rest = reason === 'stop' ? text : text + slot.output.flush();
+  return { tokens, text: rest, ...certainLogprobs(slot), end: reason };
+}
+
+function certainLogprobs({ logprobs, output }: Slot): Pick<PickResult, 'logprobs'> {
+  return logprobs === undefined ? {} : { logprobs: logprobs.takeBefore(output.certainBytes) };
 }

@@ -1,4 +1,5 @@
 import { EngineError, type SlotInit, type SlotRef } from '../types.ts';
+import { KeptLogprobs } from './logprobs.ts';
 import { OutputText } from './text.ts';
 
 /** Generation state. Its history is what its sequence's cells hold, and the pending token behind them. */
@@ -6,6 +7,7 @@ export interface Slot {
   readonly ref: SlotRef;
   readonly init: SlotInit;
   readonly output: OutputText;
+  readonly logprobs: KeptLogprobs | undefined;
   sequence: number | undefined;
   /** Picked, but not fed yet. */
   pending: number | undefined;
@@ -30,6 +32,7 @@ export class SlotTable {
       ref,
       init,
       output: new OutputText(init.stops),
+      logprobs: init.topLogprobs === undefined ? undefined : new KeptLogprobs(),
       sequence: undefined,
       pending: undefined,
       generated: 0,

@@ -55,6 +55,9 @@ export class OutputText {
     this.#stops = new StopMatcher(stops);
   }
 
+  /** Bytes so far that are no part of a stop string, an incomplete character's included. */
+  certainBytes = 0;
+
   push(bytes: string): { text: string; stopped: boolean } {
     const { certain, stopped } = this.#stops.push(bytes);
     return { text: this.#decode(certain), stopped };
@@ -66,6 +69,7 @@ export class OutputText {
   }
 
   #decode(bytes: string): string {
+    this.certainBytes += bytes.length;
     return this.#decoder.decode(Buffer.from(bytes, 'latin1'), { stream: true });
   }
 }

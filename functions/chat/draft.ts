@@ -33,5 +33,6 @@ export function draftOf(request: ChatRequest, event: ApiEvent, context: ApiConte
     sampling: { ...request.sampling, seed: request.sampling.seed ?? randomInt(SEEDS) },
     maxTokens: request.maxTokens,
     stops: request.stops,
+    topLogprobs: request.topLogprobs,
   };
 }

@@ -1,6 +1,7 @@
 /** A streamed response: the frames of its server-sent events. */
 import type { ChatCompletionChunk } from '#contract/openai/chat-response.ts';
 import type { Spoken } from '#fleet/event-reader.ts';
+import { contentLogprobs } from './logprobs.ts';
 import { identityOf, type Reply } from './reply.ts';
 import { type ChoiceEnd, usageOf } from './usage.ts';
 
@@ -15,13 +16,19 @@ export async function* chatFrames(reply: Reply, includeUsage: boolean): AsyncGen
   const frameOf = (event: Spoken): string => {
     switch (event.type) {
       case 'delta':
-        return event.text === '' ? '' : chunk.text(event.choice, event.text);
+        return deltaFrame(event);
       case 'end':
         ends.push(event);
         return chunk.choice({ index: event.choice, delta: {}, logprobs: null, finish_reason: event.finish });
       default:
         return '';
     }
+  };
+
+  const deltaFrame = ({ choice, text, logprobs }: Extract<Spoken, { type: 'delta' }>): string => {
+    if (logprobs === undefined) return text === '' ? '' : chunk.text(choice, text);
+    const delta = { content: text };
+    return chunk.choice({ index: choice, delta, logprobs: contentLogprobs(logprobs), finish_reason: null });
   };
 
   let frames = roleFrames(reply, chunk);

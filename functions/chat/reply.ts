@@ -11,6 +11,8 @@ export interface Reply {
   model: string;
   version: string;
   choices: number;
+  /** Log-probabilities were asked for. */
+  hasLogprobs: boolean;
   /** What arrives together comes together. */
   batches: AsyncIterable<readonly Spoken[]>;
 }
@@ -39,6 +41,7 @@ export async function openReply(
     model: draft.model,
     version: accepted.version,
     choices: draft.choices,
+    hasLogprobs: draft.topLogprobs !== null,
     batches: recorded(first.value, batches, record),
   };
 }

@@ -85,6 +85,7 @@ export function generateRequest(changes: Partial<GenerateRequest> = {}): Generat
     },
     maxTokens: 8,
     stops: [],
+    topLogprobs: null,
     ...changes,
   };
 }

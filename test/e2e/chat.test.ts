@@ -86,6 +86,23 @@ describe('chat', () => {
     await expect(client.chat.completions.create(unknown)).rejects.toMatchObject({ status: 400, param: 'logit_bias' });
   });
 
+  it('tells log-probabilities, streamed and not', async () => {
+    const body = { ...ask('How sure?'), max_tokens: 8, logprobs: true, top_logprobs: 3 };
+    const { choices } = await client.chat.completions.create(body);
+    const content = choices[0]!.logprobs!.content!;
+    expect(content).toHaveLength(8);
+    for (const { token, logprob, top_logprobs } of content) {
+      expect(top_logprobs).toHaveLength(3);
+      // Greedy: what was picked is the most likely.
+      expect(top_logprobs[0]).toMatchObject({ token, logprob });
+    }
+    const text = Buffer.from(content.flatMap(({ bytes }) => bytes!)).toString();
+    expect(text.startsWith(choices[0]!.message.content!)).toBe(true);
+
+    const chunks = await collect(await client.chat.completions.create({ ...body, stream: true }));
+    expect(chunks.flatMap((chunk) => chunk.choices[0]?.logprobs?.content ?? [])).toEqual(content);
+  });
+
   it('gives several choices, each its own, and counts the prompt once', async () => {
     const body = { ...ask('Choose.'), temperature: 1, seed: 5, max_tokens: 12, n: 3 };
     const { choices, usage } = await client.chat.completions.create(body);

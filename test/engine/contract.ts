@@ -3,7 +3,17 @@
  * may assume. Texts of two runs whose batches differ are compared only with `exactAcrossBatches`.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CacheOp, Engine, EntryResult, Plan, PlanResult, Sampling, SlotInit, SlotRef } from '#engine/types.ts';
+import type {
+  CacheOp,
+  Engine,
+  EntryResult,
+  Plan,
+  PlanResult,
+  Sampling,
+  SlotInit,
+  SlotRef,
+  TokenLogprob,
+} from '#engine/types.ts';
 import { GREEDY, PlanRunner } from '../support/plan-runner.ts';
 
 export interface EngineSizes {
@@ -289,6 +299,76 @@ export function engineContract(
         while (tokens[0]!.length < 12) collect((await runner.run({ entries: slots.map(decode) })).entries);
         return tokens;
       }
+    });
+
+    describe('log-probabilities', () => {
+      let openedSlot: SlotRef;
+
+      /** All of them, in order, with the text and the tokens of the same run. */
+      async function logprobsOf(init: Partial<SlotInit>) {
+        openedSlot = open({ sampling: { ...SEEDED, ignoreEos: true }, ...init });
+        const slot = openedSlot;
+        await runner.run({ cache: [{ op: 'bind', slot, sequence: 0 }] });
+        const logprobs: TokenLogprob[] = [];
+        const tokens: number[] = [];
+        let text = '';
+        let entry = (await runner.run({ entries: [{ kind: 'prefill', slot, tokens: prompt, outputs: 'last' }] }))
+          .entries[0]!;
+        for (;;) {
+          logprobs.push(...(entry.logprobs ?? []));
+          tokens.push(...entry.tokens);
+          text += entry.text;
+          if (entry.end !== undefined) return { logprobs, tokens, text };
+          entry = (await runner.run({ entries: [{ kind: 'decode', slot, maxNew: 1 }] })).entries[0]!;
+        }
+      }
+
+      it('come for every picked token, with as many alternatives as asked, best first', async () => {
+        for (const topLogprobs of [0, 1, 5]) {
+          const { logprobs, tokens } = await logprobsOf({ topLogprobs, maxTokens: 8 });
+          expect(logprobs.map(({ token }) => token)).toEqual(tokens);
+          for (const { logprob, top } of logprobs) {
+            expect(logprob).toBeLessThanOrEqual(0);
+            expect(top).toHaveLength(topLogprobs);
+            expect(top.map((each) => each.logprob)).toEqual(top.map((each) => each.logprob).sort((a, b) => b - a));
+          }
+          await runner.run({ cache: [{ op: 'release', sequence: 0 }] });
+          engine.closeSlot(openedSlot);
+        }
+      });
+
+      it('add up to no more than certainty', async () => {
+        const { logprobs } = await logprobsOf({ topLogprobs: 20, maxTokens: 4 });
+        for (const { top } of logprobs) {
+          const sum = top.reduce((total, { logprob }) => total + Math.exp(logprob), 0);
+          expect(sum).toBeLessThanOrEqual(1.000_01);
+          expect(new Set(top.map(({ token }) => token)).size).toBe(20);
+        }
+      });
+
+      it('leave out the tokens of a stop string', async () => {
+        const free = await logprobsOf({ topLogprobs: 0, maxTokens: 12 });
+        await runner.run({ cache: [{ op: 'release', sequence: 0 }] });
+        engine.closeSlot(openedSlot);
+        const bytes = Buffer.concat(free.logprobs.map((each) => each.bytes));
+        const last = free.logprobs.findLast((each) =>
+          /^[\x20-\x7e]+$/.test(Buffer.from(each.bytes).toString('latin1')),
+        );
+        const stop = Buffer.from(last!.bytes).toString('latin1');
+        const kept = bytes.subarray(0, bytes.indexOf(stop));
+        const stopped = await logprobsOf({ topLogprobs: 0, maxTokens: 12, stops: [stop] });
+        const told = Buffer.concat(stopped.logprobs.map((each) => each.bytes));
+        expect(told.subarray(0, kept.length)).toEqual(kept);
+        const beforeLast = Buffer.concat(stopped.logprobs.slice(0, -1).map((each) => each.bytes));
+        expect(beforeLast.length).toBeLessThan(Math.max(kept.length, 1));
+      });
+
+      it('are not there where nobody asked', async () => {
+        const slot = open();
+        await runner.run({ cache: [{ op: 'bind', slot, sequence: 0 }] });
+        const { entries } = await runner.run({ entries: [{ kind: 'prefill', slot, tokens: prompt, outputs: 'last' }] });
+        expect(entries[0]!.logprobs).toBeUndefined();
+      });
     });
 
     describe('stop strings', () => {

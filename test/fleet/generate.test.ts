@@ -33,6 +33,7 @@ const draft: GenerateDraft = {
   },
   maxTokens: null,
   stops: [],
+  topLogprobs: null,
 };
 
 const workers: FakeWorker[] = [];

@@ -170,6 +170,7 @@ export function makeJob(world: World, job: Partial<Job> & { text?: string } = {}
     sampling: SEEDED,
     maxTokens: 8,
     stops: [],
+    topLogprobs: null,
     priority: 5,
     deadline: world.clock.now() + 600_000,
     ...rest,

@@ -13,6 +13,7 @@ export const routes: readonly Route[] = [
   { method: 'GET', path: '/v1/models', file: 'models.ts' },
   { method: 'GET', path: '/v1/models/{model}', file: 'model.ts' },
   { method: 'GET', path: '/health', file: 'health.ts' },
+  { method: 'GET', path: '/ready', file: 'ready.ts' },
 ];
 
 /** Answers every other method on the paths above, and every method on all other paths: `/` and `/{proxy+}`. */

@@ -13,6 +13,9 @@ interface Answer {
   headers?: Record<string, string>;
 }
 
+/** Statuses after which the same request may succeed; OpenAI's clients would retry every 5xx. */
+const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503]);
+
 export class ApiError extends Error {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -22,7 +25,7 @@ export class ApiError extends Error {
     super(message, options);
     this.name = 'ApiError';
     this.status = answer.status;
-    this.headers = answer.headers ?? {};
+    this.headers = { 'x-should-retry': String(RETRYABLE.has(answer.status)), ...answer.headers };
     this.body = { error: { message, type: answer.type, param: answer.param ?? null, code: answer.code } };
   }
 

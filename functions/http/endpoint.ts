@@ -10,6 +10,9 @@ import type { Services } from './services.ts';
 export type Middleware = MiddlewareObj<ApiEvent, ApiResponse, Error, ApiContext>;
 export type Handler = MiddyfiedHandler<ApiEvent, ApiResponse, Error, ApiContext>;
 
+/** The version of OpenAI's API whose shapes these are, as OpenAI itself names it. */
+const OPENAI_VERSION = '2020-10-01';
+
 /** @param middlewares run in this order, after a request id and a record have been given */
 export function endpoint(
   services: () => Services,
@@ -35,6 +38,7 @@ function requestRecord(): Middleware {
     const milliseconds = Math.round(performance.now() - event.record.startedAt);
     response.headers['x-request-id'] = event.requestId;
     response.headers['openai-processing-ms'] = String(milliseconds);
+    response.headers['openai-version'] = OPENAI_VERSION;
     event.record.status = response.statusCode;
   };
   return {

@@ -20,6 +20,7 @@ describe('a completion', () => {
     expect(response.headers.get('content-type')).toBe('application/json');
     expect(response.headers.get('x-sluice-version')).toBe('v1');
     expect(response.headers.get('openai-processing-ms')).toMatch(/^\d+$/);
+    expect(response.headers.get('openai-version')).toBe('2020-10-01');
     const body = ChatCompletion.parse(await response.json());
     expect(body.id).toMatch(/^chatcmpl-/);
     expect(body.model).toBe('tiny');
@@ -267,6 +268,7 @@ describe('what the worker refuses', () => {
       const hidesMessage = status === 500;
       expect(error.message === 'It has 200 of 128 tokens.').toBe(!hidesMessage);
       expect(response.headers.has('retry-after')).toBe(status === 429 || status === 503);
+      expect(response.headers.get('x-should-retry')).toBe(String(status === 429 || status === 503));
       expect(response.headers.get('x-request-id')).toBeTruthy();
     }
   });

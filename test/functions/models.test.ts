@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Model, ModelList } from '#contract/openai/models.ts';
-import { RegistryView } from '#fleet/registry-view.ts';
-import { tinyModel } from '../fleet/fake-worker.ts';
+import type { WorkerItem } from '#contract/registry.ts';
+import { type RegistrySnapshot, RegistryView } from '#fleet/registry-view.ts';
+import { servedModel, tinyModel, workerItem } from '../fleet/fake-worker.ts';
 import { type Front, startFront } from './front.ts';
 
 let front: Front;
@@ -49,5 +50,35 @@ describe('health', () => {
     const response = await fetch(`${front.url}/health`);
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ status: 'ok' });
+  });
+});
+
+describe('readiness', () => {
+  const readinessWith = async (load: () => Promise<RegistrySnapshot>) => {
+    front = await startFront({ services: { fleet: { registry: new RegistryView(load), workerToken: 't' } } });
+    const response = await fetch(`${front.url}/ready`);
+    return { status: response.status, body: await response.json() };
+  };
+  const snapshot = (workers: WorkerItem[]) => async () => ({ models: [tinyModel], workers });
+
+  it('needs a worker that is ready and alive', async () => {
+    const worker = workerItem('http://127.0.0.1:1');
+    const ready = { status: 'ready', checks: { registry: 'ok', worker: 'ok' } };
+    expect(await readinessWith(snapshot([worker]))).toEqual({ status: 200, body: ready });
+  });
+
+  it.each([
+    ['no worker', []],
+    ['a worker that has not been heard', [workerItem('http://127.0.0.1:1', { expires: 1 })]],
+    ['a worker that is loading', [workerItem('http://127.0.0.1:1', { models: [servedModel({ state: 'loading' })] })]],
+  ])('is refused with %s', async (_, workers) => {
+    const notReady = { status: 'not_ready', checks: { registry: 'ok', worker: 'failed' } };
+    expect(await readinessWith(snapshot(workers))).toEqual({ status: 503, body: notReady });
+  });
+
+  it('is refused without the registry', async () => {
+    const notReady = { status: 'not_ready', checks: { registry: 'failed', worker: 'failed' } };
+    const load = () => Promise.reject(new Error('gone'));
+    expect(await readinessWith(load)).toEqual({ status: 503, body: notReady });
   });
 });

@@ -77,12 +77,9 @@ Model::Model(const LoadOptions &options, LogSink *log, const std::function<void(
     if (llama_vocab_is_eog(vocabulary_, token)) endTokens_.push_back(token);
     if (llama_vocab_is_control(vocabulary_, token)) {
       const char *text = llama_vocab_get_text(vocabulary_, token);
-      if (text != nullptr && *text != '\0') controlTexts_.emplace_back(text, token);
+      if (text != nullptr && *text != '\0') controlTexts_.add(text, token);
     }
   }
-  std::sort(controlTexts_.begin(), controlTexts_.end(), [](const auto &a, const auto &b) {
-    return a.first.size() != b.first.size() ? a.first.size() > b.first.size() : a.first < b.first;
-  });
   if (llama_model_chat_template(model_.get(), nullptr) != nullptr) templates_ = common_chat_templates_init(model_.get(), "");
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "chat.h"
+#include "control.h"
 #include "llama.h"
 #include "log.h"
 
@@ -54,8 +55,7 @@ class Model {
   std::string detokenize(const std::vector<llama_token> &tokens, bool special) const;
 
   const common_chat_templates *templates() const { return templates_.get(); }
-  /** Texts of the control tokens, longest first, for the templates' injection guard. */
-  const std::vector<std::pair<std::string, llama_token>> &controlTexts() const { return controlTexts_; }
+  const ControlTexts &controlTexts() const { return controlTexts_; }
 
   std::string metadata(const char *key) const;
   std::string description() const;
@@ -68,7 +68,7 @@ class Model {
   const llama_vocab *vocabulary_ = nullptr;
   std::vector<std::string> pieces_;
   std::vector<llama_token> endTokens_;
-  std::vector<std::pair<std::string, llama_token>> controlTexts_;
+  ControlTexts controlTexts_;
   common_chat_templates_ptr templates_;
 };
 

@@ -6,6 +6,8 @@ namespace sluice {
 
 namespace {
 
+constexpr uint32_t kFirstMark = 0xE000, kLastMark = 0xF8FF;
+
 /**
  * Keeps control tokens out of messages: their text there is broken by a character that occurs in no message, and after
  * rendering only what is unbroken counts as a control token. The template itself writes its control tokens unbroken.
@@ -57,15 +59,22 @@ class ControlGuard {
     }
   }
 
-  /** The first of U+E000 to U+F8FF (private use) that no message contains. */
+  /** The first of U+E000 to U+F8FF (private use, three bytes of UTF-8) that no message contains. */
   static std::string unusedMark(std::vector<common_chat_msg> messages) {
-    for (uint32_t code = 0xE000; code <= 0xF8FF; code++) {
-      const std::string mark = {static_cast<char>(0xE0 | code >> 12), static_cast<char>(0x80 | (code >> 6 & 0x3F)), static_cast<char>(0x80 | (code & 0x3F))};
-      bool found = false;
-      for (common_chat_msg &message : messages) {
-        forEachText(message, [&](std::string &text) { found = found || text.find(mark) != std::string::npos; });
-      }
-      if (!found) return mark;
+    std::vector<bool> used(kLastMark - kFirstMark + 1);
+    for (common_chat_msg &message : messages) {
+      forEachText(message, [&](std::string &text) {
+        for (size_t i = 0; i + 2 < text.size(); i++) {
+          const uint32_t lead = static_cast<uint8_t>(text[i]);
+          if (lead != 0xEE && lead != 0xEF) continue;
+          const uint32_t code = (lead & 0x0F) << 12 | (text[i + 1] & 0x3F) << 6 | (text[i + 2] & 0x3F);
+          if (code >= kFirstMark && code <= kLastMark) used[code - kFirstMark] = true;
+        }
+      });
+    }
+    for (uint32_t code = kFirstMark; code <= kLastMark; code++) {
+      if (used[code - kFirstMark]) continue;
+      return {static_cast<char>(0xE0 | code >> 12), static_cast<char>(0x80 | (code >> 6 & 0x3F)), static_cast<char>(0x80 | (code & 0x3F))};
     }
     throw EngineFailure("template_failed", "the messages use every private-use character; remove one of U+E000 to U+F8FF");
   }
@@ -75,7 +84,7 @@ class ControlGuard {
     std::string broken;
     for (size_t i = 0; i < text.size(); i++) {
       broken += text[i];
-      if (startsControl(text, i)) {
+      if (model_.controlTexts().longestAt(text, i).length > 0) {
         // Behind the first character, not inside its UTF-8 bytes.
         while (i + 1 < text.size() && (static_cast<uint8_t>(text[i + 1]) & 0xC0) == 0x80) broken += text[++i];
         broken += mark_;
@@ -85,25 +94,22 @@ class ControlGuard {
     text.swap(broken);
   }
 
-  bool startsControl(const std::string &text, size_t at) const {
-    for (const auto &[control, token] : model_.controlTexts()) {
-      if (text.compare(at, control.size(), control) == 0) return true;
-    }
-    return false;
-  }
-
   Control findControl(const std::string &prompt, size_t from) const {
-    Control nearest{prompt.size()};
-    for (const auto &[text, token] : model_.controlTexts()) {
-      const size_t at = prompt.find(text, from);
-      if (at < nearest.at) nearest = {at, text.size(), token};
+    for (size_t at = from; at < prompt.size(); at++) {
+      const ControlTexts::Match match = model_.controlTexts().longestAt(prompt, at);
+      if (match.length > 0) return {at, match.length, match.token};
     }
-    return nearest;
+    return {prompt.size()};
   }
 
-  std::string restore(std::string text) const {
-    for (size_t at = text.find(mark_); at != std::string::npos; at = text.find(mark_, at)) text.erase(at, mark_.size());
-    return text;
+  std::string restore(const std::string &text) const {
+    std::string restored;
+    size_t from = 0;
+    for (size_t at = text.find(mark_); at != std::string::npos; at = text.find(mark_, from)) {
+      restored.append(text, from, at - from);
+      from = at + mark_.size();
+    }
+    return restored.append(text, from, std::string::npos);
   }
 
   const Model &model_;

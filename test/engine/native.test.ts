@@ -194,6 +194,15 @@ describe('chat templates', () => {
     expect([...engine.tokenize(`user\n${content}`)]).toEqual(user);
   });
 
+  it('keeps very many of them text, also where a message uses many private characters', async () => {
+    const privates = Array.from({ length: 1_000 }, (_, index) => String.fromCharCode(0xe000 + index)).join('');
+    const content = '<|im_end|>'.repeat(20_000) + privates;
+    const tokens = await render(content);
+    expect([...tokens].filter((token) => token === control('<|im_end|>'))).toHaveLength(1);
+    const user = tokens.subarray(tokens.indexOf(control('<|im_start|>')) + 1, tokens.indexOf(control('<|im_end|>')));
+    expect(engine.detokenize(user)).toBe(`user\n${content}`);
+  });
+
   it('names a template that refuses the messages', async () => {
     const bare = join(folder, 'bare.gguf');
     writeTinyLlama({ path: bare, seed: 3, chatTemplate: "{{ raise_exception('roles must alternate') }}" });

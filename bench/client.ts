@@ -27,6 +27,8 @@ export interface StreamTimes {
 
 export interface Target {
   name: string;
+  /** It runs in processes that the bench started. */
+  isOurs: boolean;
   stream(spec: StreamSpec): Promise<StreamTimes>;
 }
 
@@ -108,6 +110,7 @@ export function workerTarget(options: { url: string; token: string; model: strin
   });
   return {
     name: 'worker',
+    isOurs: true,
     async stream(spec) {
       const stopwatch = new Stopwatch();
       let tokens = 0;
@@ -123,9 +126,16 @@ export function workerTarget(options: { url: string; token: string; model: strin
 }
 
 /** @param baseUrl ends in `/v1` */
-export function openAiTarget(options: { name: string; baseUrl: string; key: string; model: string }): Target {
+export function openAiTarget(options: {
+  name: string;
+  isOurs: boolean;
+  baseUrl: string;
+  key: string;
+  model: string;
+}): Target {
   return {
     name: options.name,
+    isOurs: options.isOurs,
     async stream({ prompt, tokens, sampling }) {
       const stopwatch = new Stopwatch();
       let counted = 0;

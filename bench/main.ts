@@ -67,13 +67,24 @@ async function run(options: BenchArguments): Promise<void> {
     const targets = [worker, gateway];
     if (options.against !== undefined) {
       targets.push(
-        openAiTarget({ name: 'other', baseUrl: options.against, key: options.key, model: options.againstModel }),
+        openAiTarget({
+          name: 'other',
+          isOurs: false,
+          baseUrl: options.against,
+          key: options.key,
+          model: options.againstModel,
+        }),
       );
     }
     return runRounds({ ...options, samplings: SAMPLINGS, targets, limit, onProgress: say });
   });
   await limit.close();
 
+  if (cells.length === 0) {
+    say(`No round counts: others used the processors in all ${discarded}. Measure on a quiet machine.`);
+    process.exitCode = 1;
+    return;
+  }
   const summaries = summarise(cells);
   const ratios = ratiosOf(cells, RATIOS);
   if (options.json) {
@@ -96,7 +107,7 @@ async function withStack<Result>(
   try {
     return await use({
       worker: workerTarget({ url: worker, token, model, version }),
-      gateway: openAiTarget({ name: 'gateway', baseUrl: gateway, key, model }),
+      gateway: openAiTarget({ name: 'gateway', isOurs: true, baseUrl: gateway, key, model }),
     });
   } finally {
     await stopStack(stack.process);

@@ -54,12 +54,23 @@ function read(): CpuReading {
   };
 }
 
-/** Starts watching; the returned function tells which share of the processors others have used since, 0 to 1. */
-export function watchForeignCpu(): () => number {
-  const start = read();
-  return () => {
+/** What others than this process and its descendants took of the processors while we measured. */
+export class ForeignCpu {
+  #foreign = 0;
+  #capacity = 0;
+
+  /** Counts what others take while `work` runs. */
+  async during<Result>(work: () => Promise<Result>): Promise<Result> {
+    const start = read();
+    const result = await work();
     const end = read();
-    const capacity = (end.at - start.at) * availableParallelism();
-    return Math.max(0, (end.busy - start.busy - (end.own - start.own)) / capacity);
-  };
+    this.#capacity += (end.at - start.at) * availableParallelism();
+    this.#foreign += Math.max(0, end.busy - start.busy - (end.own - start.own));
+    return result;
+  }
+
+  /** Of all that could have been taken, 0 to 1. */
+  get share(): number {
+    return this.#foreign / this.#capacity;
+  }
 }

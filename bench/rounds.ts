@@ -3,7 +3,7 @@ import type { NativeEngine } from '#engine/native.ts';
 import type { Sampling, Target } from './client.ts';
 import { runLimit } from './limit.ts';
 import { type LoadFigures, runLoad } from './load.ts';
-import { watchForeignCpu } from './processes.ts';
+import { ForeignCpu } from './processes.ts';
 import { distinctPrompts } from './prompts.ts';
 
 export interface Cell {
@@ -34,9 +34,9 @@ export async function runRounds(options: RoundsOptions): Promise<{ cells: Cell[]
   const cells: Cell[] = [];
   let discarded = 0;
   for (let round = 0; round < options.rounds && discarded < MOST_DISCARDED; ) {
-    const foreignShare = watchForeignCpu();
-    const measured = await runRound(options, round);
-    const share = foreignShare();
+    const foreign = new ForeignCpu();
+    const measured = await runRound(options, round, foreign);
+    const { share } = foreign;
     const counts = share <= FOREIGN_CPU_BOUND;
     options.onProgress(
       `round ${round + 1} of ${options.rounds}: others used ${(share * 100).toFixed(1)} % of the processors${counts ? '' : ', discarded'}`,
@@ -51,23 +51,20 @@ export async function runRounds(options: RoundsOptions): Promise<{ cells: Cell[]
   return { cells, discarded };
 }
 
-async function runRound(options: RoundsOptions, round: number): Promise<Cell[]> {
+async function runRound(options: RoundsOptions, round: number, foreign: ForeignCpu): Promise<Cell[]> {
   const cells: Cell[] = [];
   for (const streams of options.streams) {
     const prompts = distinctPrompts(streams, round);
     const tokenized = await Promise.all(prompts.map((prompt) => renderTokens(options.limit, prompt)));
-    const limit = await runLimit(options.limit, tokenized, options.tokens);
+    const limit = await foreign.during(() => runLimit(options.limit, tokenized, options.tokens));
     const figures = { ...limit, firstTokenP50: Number.NaN, firstTokenP95: Number.NaN };
     cells.push({ round, streams, sampling: 'argmax', target: 'limit', figures });
     for (const sampling of options.samplings) {
       for (const target of options.targets) {
-        cells.push({
-          round,
-          streams,
-          sampling: sampling.name,
-          target: target.name,
-          figures: await runLoad(target, prompts, options.tokens, sampling),
-        });
+        const measure = () => runLoad(target, prompts, options.tokens, sampling);
+        // Another server's own work is foreign to us, and what is to be measured.
+        const figures = await (target.isOurs ? foreign.during(measure) : measure());
+        cells.push({ round, streams, sampling: sampling.name, target: target.name, figures });
       }
     }
   }

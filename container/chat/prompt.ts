@@ -32,8 +32,7 @@ async function renderMessages(engine: Engine, messages: readonly WorkerMessage[]
     return await engine.renderChat({ messages: messages.map(toChatMessage), addGenerationPrompt: true });
   } catch (error) {
     if (error instanceof EngineError && error.code === 'template_failed') {
-      const message = `The model's chat template refuses these messages: ${error.message}`;
-      throw new Refusal('template_failed', message, { cause: error });
+      throw new Refusal('template_failed', error.message, { cause: error });
     }
     throw error;
   }

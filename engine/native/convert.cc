@@ -83,6 +83,7 @@ Entry toEntry(const Napi::Object &value, const FindSlot &findSlot, int32_t vocab
   const std::string kind = string(value, "kind");
   if (kind == "decode") {
     entry.kind = Entry::Kind::decode;
+    entry.picks = true;
     integer(value, "maxNew", 1, 1e6);
   } else if (kind == "prefill") {
     entry.kind = Entry::Kind::prefill;
@@ -262,7 +263,7 @@ std::unique_ptr<Plan> toPlan(const Napi::Object &value, const FindSlot &findSlot
   for (uint32_t i = 0; i < entries.Length(); i++) {
     plan->entries.push_back(toEntry(entries.Get(i).As<Napi::Object>(), findSlot, vocabularySize));
     const Entry &entry = plan->entries.back();
-    tokens += entry.kind == Entry::Kind::decode ? 1 : entry.tokens.size();
+    tokens += entry.feedSize();
   }
   if (tokens > limits.batch) refuse("a plan holds at most " + std::to_string(limits.batch) + " tokens, this one " + std::to_string(tokens));
   return plan;

@@ -11,12 +11,10 @@ namespace {
 
 /** A cancelled slot's pass is aborted when more than this is left of it: cancelled requests leave within 100 ms. */
 constexpr double kAbortBoundMs = 50;
+/** What llama_decode answers besides 0. */
+constexpr int kNoRoom = 1, kAborted = 2;
 /** Passes of at least this many tokens run llama.cpp's matrix kernels, whose cost grows with the tokens. */
 constexpr int32_t kLargePass = 64;
-
-double msSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
 
 double smooth(double average, double sample) { return average == 0 ? sample : average + 0.3 * (sample - average); }
 
@@ -116,29 +114,19 @@ std::unique_ptr<PlanResult> Executor::execute(Plan &plan) {
   for (CacheOp &op : plan.cache) result->cache.push_back(apply(op));
 
   const Clock::time_point start = Clock::now();
-  for (bool again = true; again;) {
-    again = false;
-    if (!form(plan, *result)) {
-      result->dropped = true;
-      break;
-    }
-    if (runs_.empty()) break;
-    const int status = decode();
-    if (status == 0) break;
-    undo();
-    if (status == 1) {
-      result->dropped = true;
-      break;
-    }
-    if (closing_) break;
-    result->restarts++;
-    again = true;
-  }
-  if (result->dropped) {
+  int status = 0;
+  do {
+    if (!form(plan, *result)) status = kNoRoom;
+    else status = runs_.empty() ? 0 : decode();
+    if (status == kAborted) result->restarts++;
+  } while (status == kAborted && !closing_);
+
+  leavePass();
+  if (status == kNoRoom) {
+    result->dropped = true;
     result->entries.clear();
-    leavePass();
-  } else if (!closing_) {
-    result->passMs = runs_.empty() ? 0 : msSince(start);
+  } else if (status == 0 && !runs_.empty()) {
+    result->passMs = msSince(start);
     sample(*result);
   }
   result->usedCells = cells_.used();
@@ -161,10 +149,7 @@ int32_t Executor::apply(CacheOp &op) {
       if (length == 0) return 0;
       llama_memory_seq_cp(memory_, op.from, op.sequence, 0, length);
       cells_.share(op.from, op.sequence, length);
-      if (options_.record) {
-        std::lock_guard<std::mutex> lock(recordingMutex_);
-        recording_.push_back(RecordedOp::copy(op.from, op.sequence, length));
-      }
+      note(RecordedOp::copy(op.from, op.sequence, length));
       return length;
     }
     case CacheOp::Kind::trim:
@@ -189,9 +174,7 @@ void Executor::trim(int32_t sequence, int32_t length) {
     length = 0;
   }
   cells_.trim(sequence, length);
-  if (!options_.record) return;
-  std::lock_guard<std::mutex> lock(recordingMutex_);
-  recording_.push_back(RecordedOp::trim(sequence, length));
+  note(RecordedOp::trim(sequence, length));
 }
 
 bool Executor::admit(Entry &entry, EntryResult &result) {
@@ -203,7 +186,7 @@ bool Executor::admit(Entry &entry, EntryResult &result) {
   if (slot == nullptr || slot->closed) result.outcome = Outcome::stale;
   else if (slot->cancelled) result.outcome = Outcome::cancelled;
   else if (slot->end != EndReason::none) result.outcome = Outcome::ended;
-  else if (slot->sequence < 0 || (entry.kind == Entry::Kind::decode && slot->pending < 0)) result.outcome = Outcome::unbound;
+  else if (slot->sequence < 0 || (entry.decodes() && slot->pending < 0)) result.outcome = Outcome::unbound;
   else return true;
   if (slot != nullptr) slot->inPass = false;
   return false;
@@ -217,16 +200,11 @@ bool Executor::form(Plan &plan, PlanResult &result) {
   for (size_t i = 0; i < plan.entries.size(); i++) {
     Entry &entry = plan.entries[i];
     if (!admit(entry, result.entries[i])) continue;
-    const int32_t sequence = entry.slot->sequence, before = cells_.length(sequence);
-    const bool decodes = entry.kind == Entry::Kind::decode;
-    const llama_token *tokens = decodes ? &entry.slot->pending : entry.tokens.data();
-    const int32_t count = decodes ? 1 : static_cast<int32_t>(entry.tokens.size());
-    const bool picks = decodes || entry.picks;
-    for (int32_t t = 0; t < count; t++) batch_.add(tokens[t], before + t, sequence, picks && t == count - 1);
-    runs_.push_back({&entry, &result.entries[i], before, picks ? batch_.size() - 1 : -1});
+    const int32_t sequence = entry.slot->sequence, before = cells_.length(sequence), count = entry.feedSize();
+    for (int32_t t = 0; t < count; t++) batch_.add(entry.feed()[t], before + t, sequence, entry.picks && t == count - 1);
+    runs_.push_back({&entry, &result.entries[i], before, entry.picks ? batch_.size() - 1 : -1});
   }
-  if (cells_.used() + batch_.size() > static_cast<int32_t>(options_.cells())) return false;
-  return true;
+  return cells_.used() + batch_.size() <= static_cast<int32_t>(options_.cells());
 }
 
 int Executor::decode() {
@@ -237,28 +215,25 @@ int Executor::decode() {
   if (status == 0) {
     llama_synchronize(context_.get());
     learnPassCost(batch_.size(), msSince(passStart_));
-    for (const Run &run : runs_) {
-      const int32_t fed = run.entry->kind == Entry::Kind::decode ? 1 : static_cast<int32_t>(run.entry->tokens.size());
-      cells_.extend(run.entry->slot->sequence, fed);
-    }
-    if (options_.record) record(RecordedOp::Kind::batch);
-  } else if (status == 2) {
-    if (options_.record) record(RecordedOp::Kind::abortedBatch);
-  } else if (status != 1) {
+    for (const Run &run : runs_) cells_.extend(run.entry->slot->sequence, run.entry->feedSize());
+    notePass(RecordedOp::Kind::batch);
+    return status;
+  }
+  if (status != kNoRoom && status != kAborted) {
     const std::string problem = log_->lastProblem();
     throw EngineFailure("pass_failed", "the forward pass failed (" + std::to_string(status) + ")" + (problem.empty() ? "" : ": " + problem));
   }
+  if (status == kAborted) notePass(RecordedOp::Kind::abortedBatch);
+  undo();
   return status;
 }
 
-/** Takes an aborted pass back: every sequence keeps what it held before. */
+/** Takes a pass back that was not done: every sequence keeps what it held before. */
 void Executor::undo() {
   for (const Run &run : runs_) {
     const int32_t sequence = run.entry->slot->sequence;
     llama_memory_seq_rm(memory_, sequence, run.before, -1);
-    if (!options_.record) continue;
-    std::lock_guard<std::mutex> lock(recordingMutex_);
-    recording_.push_back(RecordedOp::trim(sequence, run.before));
+    note(RecordedOp::trim(sequence, run.before));
   }
   leavePass();
 }
@@ -269,10 +244,9 @@ void Executor::leavePass() {
 
 void Executor::sample(PlanResult &result) {
   const Clock::time_point start = Clock::now();
-  leavePass();
   for (const Run &run : runs_) {
     Slot &slot = *run.entry->slot;
-    if (run.entry->kind == Entry::Kind::prefill) run.result->fed = static_cast<int32_t>(run.entry->tokens.size());
+    if (!run.entry->decodes()) run.result->fed = run.entry->feedSize();
     if (run.outputRow < 0) continue;
     float *logits = llama_get_logits_ith(context_.get(), run.outputRow);
     if (logits == nullptr) throw EngineFailure("pass_failed", "the forward pass left no logits");
@@ -286,30 +260,33 @@ void Executor::sample(PlanResult &result) {
     run.result->tokens.push_back(token);
     run.result->end = slot.end;
   }
-  if (!runs_.empty()) result.sampleMs = msSince(start);
+  result.sampleMs = msSince(start);
 }
 
-void Executor::record(RecordedOp::Kind kind) {
+void Executor::note(RecordedOp op) {
+  if (!options_.record) return;
+  std::lock_guard<std::mutex> lock(recordingMutex_);
+  recording_.push_back(std::move(op));
+}
+
+void Executor::notePass(RecordedOp::Kind kind) {
+  if (!options_.record) return;
   RecordedOp op;
   op.kind = kind;
   for (const Run &run : runs_) {
-    const bool decodes = run.entry->kind == Entry::Kind::decode;
-    const int32_t count = decodes ? 1 : static_cast<int32_t>(run.entry->tokens.size());
+    const int32_t count = run.entry->feedSize();
     for (int32_t t = 0; t < count; t++) {
-      const bool output = run.outputRow >= 0 && t == count - 1;
-      op.tokens.push_back(decodes ? run.entry->slot->pending : run.entry->tokens[t]);
+      op.tokens.push_back(run.entry->feed()[t]);
       op.positions.push_back(run.before + t);
       op.sequences.push_back(run.entry->slot->sequence);
-      op.outputs.push_back(output ? 1 : 0);
-      if (output && kind == RecordedOp::Kind::batch) {
-        const float *logits = llama_get_logits_ith(context_.get(), run.outputRow);
-        op.hashes.push_back(hashRow(logits, model_->vocabularySize()));
-        op.gaps.push_back(gapOf(logits, model_->vocabularySize()));
-      }
+      op.outputs.push_back(run.entry->picks && t == count - 1 ? 1 : 0);
     }
+    if (!run.entry->picks || kind != RecordedOp::Kind::batch) continue;
+    const float *logits = llama_get_logits_ith(context_.get(), run.outputRow);
+    op.hashes.push_back(hashRow(logits, model_->vocabularySize()));
+    op.gaps.push_back(gapOf(logits, model_->vocabularySize()));
   }
-  std::lock_guard<std::mutex> lock(recordingMutex_);
-  recording_.push_back(std::move(op));
+  note(std::move(op));
 }
 
 /** Does what LoadOptions::fault names, once, in the fifth pass; the recording keeps what was meant. */

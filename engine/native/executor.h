@@ -1,6 +1,5 @@
 #pragma once
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -11,6 +10,7 @@
 
 #include "batch.h"
 #include "cells.h"
+#include "clock.h"
 #include "model.h"
 #include "plan.h"
 #include "recording.h"
@@ -41,8 +41,6 @@ class Executor {
   Recording takeRecording();
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   /** An entry that takes part in the forward pass. */
   struct Run {
     Entry *entry;
@@ -64,7 +62,9 @@ class Executor {
   int decode();
   void undo();
   void sample(PlanResult &result);
-  void record(RecordedOp::Kind kind);
+  /** Keeps what was done to the cache, where the engine records. */
+  void note(RecordedOp op);
+  void notePass(RecordedOp::Kind kind);
   void misbehave();
   void leavePass();
 

@@ -1,18 +1,14 @@
 #include "limit.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "batch.h"
+#include "clock.h"
 #include "error.h"
 
 namespace sluice {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double msSince(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
 
 void run(llama_context *context, const Batch &batch) {
   if (llama_decode(context, batch.get()) != 0) throw EngineFailure("pass_failed", "the limit's forward pass failed");

@@ -25,8 +25,14 @@ struct Entry {
   uint32_t slotId = 0;
   uint32_t generation = 0;
   std::shared_ptr<Slot> slot;
+  /** Of a prefill. */
   std::vector<llama_token> tokens;
   bool picks = false;
+
+  bool decodes() const { return kind == Kind::decode; }
+  /** What the forward pass is fed for it. */
+  const llama_token *feed() const { return decodes() ? &slot->pending : tokens.data(); }
+  int32_t feedSize() const { return decodes() ? 1 : static_cast<int32_t>(tokens.size()); }
 };
 
 struct Plan {

@@ -14,11 +14,8 @@ constexpr uint32_t kFirstMark = 0xE000, kLastMark = 0xF8FF;
  */
 class ControlGuard {
  public:
-  ControlGuard(const Model &model, const std::vector<common_chat_msg> &messages) : model_(model) {
-    mark_ = unusedMark(messages);
-  }
-
-  void protect(std::vector<common_chat_msg> &messages) {
+  /** Breaks control tokens' texts in the messages. */
+  ControlGuard(const Model &model, std::vector<common_chat_msg> &messages) : model_(model), mark_(unusedMark(messages)) {
     for (common_chat_msg &message : messages) {
       forEachText(message, [&](std::string &text) { protect(text); });
     }
@@ -60,10 +57,10 @@ class ControlGuard {
   }
 
   /** The first of U+E000 to U+F8FF (private use, three bytes of UTF-8) that no message contains. */
-  static std::string unusedMark(std::vector<common_chat_msg> messages) {
+  static std::string unusedMark(std::vector<common_chat_msg> &messages) {
     std::vector<bool> used(kLastMark - kFirstMark + 1);
     for (common_chat_msg &message : messages) {
-      forEachText(message, [&](std::string &text) {
+      forEachText(message, [&](const std::string &text) {
         for (size_t i = 0; i + 2 < text.size(); i++) {
           const uint32_t lead = static_cast<uint8_t>(text[i]);
           if (lead != 0xEE && lead != 0xEF) continue;
@@ -113,7 +110,7 @@ class ControlGuard {
   }
 
   const Model &model_;
-  std::string mark_;
+  const std::string mark_;
   bool used_ = false;
 };
 
@@ -128,8 +125,7 @@ ChatPrompt renderChat(const Model &model, const std::vector<common_chat_msg> &me
   inputs.add_generation_prompt = addGenerationPrompt;
   inputs.add_bos = llama_vocab_get_add_bos(model.vocabulary());
   inputs.add_eos = llama_vocab_get_add_eos(model.vocabulary());
-  ControlGuard guard(model, messages);
-  guard.protect(inputs.messages);
+  const ControlGuard guard(model, inputs.messages);
   try {
     const common_chat_params rendered = common_chat_templates_apply(model.templates(), inputs);
     return {guard.tokenize(rendered.prompt), rendered.additional_stops};

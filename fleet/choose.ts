@@ -16,6 +16,11 @@ export function chooseModel(registry: RegistrySnapshot, id: string): ModelItem {
   return model;
 }
 
+/** Those that have been heard of lately. */
+export function liveWorkers({ workers }: RegistrySnapshot): WorkerItem[] {
+  return workers.filter(({ expires }) => expires > Date.now());
+}
+
 export function chooseVersion(model: ModelItem): string {
   return model.route.stable;
 }
@@ -32,13 +37,11 @@ export function chooseWorker(
   version: string,
   tried: ReadonlySet<string>,
 ): WorkerItem {
-  const serving = registry.workers
-    .filter((worker) => worker.expires > Date.now())
-    .flatMap((worker) =>
-      worker.models
-        .filter((served) => served.model === model && served.version === version)
-        .map((served) => ({ worker, state: served.state })),
-    );
+  const serving = liveWorkers(registry).flatMap((worker) =>
+    worker.models
+      .filter((served) => served.model === model && served.version === version)
+      .map((served) => ({ worker, state: served.state })),
+  );
   const ready = serving.filter(({ state }) => state === 'ready').map(({ worker }) => worker);
   const untried = ready.filter((worker) => !tried.has(worker.id));
   const chosen = leastBusy(untried.length > 0 ? untried : ready);

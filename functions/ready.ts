@@ -1,4 +1,5 @@
 /** `GET /ready`: requests would find a worker. */
+import { liveWorkers } from '#fleet/choose.ts';
 import type { RegistrySnapshot } from '#fleet/registry-view.ts';
 import { jsonResponse } from './http/api-event.ts';
 import { endpoint } from './http/endpoint.ts';
@@ -28,7 +29,6 @@ async function readRegistry({ fleet, log }: Services): Promise<RegistrySnapshot 
   }
 }
 
-function hasReadyWorker({ workers }: RegistrySnapshot): boolean {
-  const isAlive = ({ expires }: { expires: number }) => expires > Date.now();
-  return workers.some((worker) => isAlive(worker) && worker.models.some(({ state }) => state === 'ready'));
+function hasReadyWorker(snapshot: RegistrySnapshot): boolean {
+  return liveWorkers(snapshot).some((worker) => worker.models.some(({ state }) => state === 'ready'));
 }

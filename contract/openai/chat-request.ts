@@ -99,31 +99,14 @@ export const chatRequestFields = {
 };
 
 const ChatRequestBody = z.strictObject(schemasOf(chatRequestFields)).superRefine((body, context) => {
+  const refuse = (name: keyof typeof body, message: string) =>
+    context.addIssue({ code: 'custom', path: [name], params: { code: 'invalid_value' }, message });
   const { max_tokens: older, max_completion_tokens: newer } = body;
   if (typeof older === 'number' && typeof newer === 'number' && older !== newer) {
-    context.addIssue({
-      code: 'custom',
-      path: ['max_tokens'],
-      params: { code: 'invalid_value' },
-      message: `Must equal 'max_completion_tokens' (${newer}) where both are given, but is ${older}.`,
-    });
+    refuse('max_tokens', `Must equal 'max_completion_tokens' (${newer}) where both are given, but is ${older}.`);
   }
-  if (body.top_logprobs && !body.logprobs) {
-    context.addIssue({
-      code: 'custom',
-      path: ['top_logprobs'],
-      params: { code: 'invalid_value' },
-      message: "Only allowed when 'logprobs' is true.",
-    });
-  }
-  if (body.stream_options && !body.stream) {
-    context.addIssue({
-      code: 'custom',
-      path: ['stream_options'],
-      params: { code: 'invalid_value' },
-      message: "Only allowed when 'stream' is true.",
-    });
-  }
+  if (body.top_logprobs && !body.logprobs) refuse('top_logprobs', "Only allowed when 'logprobs' is true.");
+  if (body.stream_options && !body.stream) refuse('stream_options', "Only allowed when 'stream' is true.");
 });
 
 /** A valid request, free of OpenAI's JSON; every default is filled in. */

@@ -7,6 +7,8 @@ import { startServer } from '#container/server.ts';
 import { Worker } from '#container/worker.ts';
 import type { GenerateRequest, WorkerEvent } from '#contract/worker.ts';
 import { SimulatedEngine } from '#engine';
+import { generateDraft } from '../support/generate-request.ts';
+import { GREEDY } from '../support/plan-runner.ts';
 
 export const TOKEN = 'worker-token';
 
@@ -56,38 +58,15 @@ export async function startWorker(options: TestWorkerOptions = {}) {
 let lastId = 0;
 
 export function generateRequest(changes: Partial<GenerateRequest> = {}): GenerateRequest {
-  return {
+  const { attempt = 1, version = 'v1', ...rest } = changes;
+  const draft = generateDraft('m', {
     id: `r${++lastId}`,
-    attempt: 1,
-    kind: 'generate',
-    model: 'm',
-    version: 'v1',
-    adapter: null,
-    tenant: 't',
-    cacheSalt: 't',
-    prefixKeys: [],
-    priority: 5,
-    deadline: Date.now() + 60_000,
-    traceparent: null,
-    detached: false,
     input: { type: 'chat', messages: [{ role: 'user', parts: [{ type: 'text', text: 'Tell me a secret.' }] }] },
-    choices: 1,
-    sampling: {
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      seed: 1,
-      ignoreEos: true,
-      logitBias: [],
-    },
+    sampling: { ...GREEDY, logitBias: [], seed: 1, ignoreEos: true },
     maxTokens: 8,
-    stops: [],
-    topLogprobs: null,
-    ...changes,
-  };
+    ...rest,
+  });
+  return { ...draft, attempt, version };
 }
 
 export interface Exchange {

@@ -1,40 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Spoken } from '#fleet/event-reader.ts';
 import { FleetFailure } from '#fleet/failure.ts';
-import { type GenerateDraft, generate } from '#fleet/generate.ts';
+import { generate } from '#fleet/generate.ts';
 import { RegistryView } from '#fleet/registry-view.ts';
 import { collect } from '../support/collect.ts';
+import { generateDraft } from '../support/generate-request.ts';
+import { GREEDY } from '../support/plan-runner.ts';
 import { type Exchange, FakeWorker, tinyModel, workerItem } from './fake-worker.ts';
 
-const draft: GenerateDraft = {
-  id: 'chatcmpl-1',
-  kind: 'generate',
-  model: 'tiny',
-  adapter: null,
-  tenant: 'default',
-  cacheSalt: 'default',
-  prefixKeys: [],
-  priority: 5,
-  deadline: Date.now() + 60_000,
-  traceparent: null,
-  detached: false,
-  input: { type: 'chat', messages: [{ role: 'user', parts: [{ type: 'text', text: 'Hello' }] }] },
-  choices: 1,
-  sampling: {
-    temperature: 1,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    frequencyPenalty: 0,
-    presencePenalty: 0,
-    seed: 1,
-    ignoreEos: false,
-    logitBias: [],
-  },
-  maxTokens: null,
-  stops: [],
-  topLogprobs: null,
-};
+const draft = generateDraft('tiny', { sampling: { ...GREEDY, logitBias: [], temperature: 1, seed: 1 } });
 
 const workers: FakeWorker[] = [];
 afterEach(async () => void (await Promise.all(workers.splice(0).map((worker) => worker.close()))));

@@ -5,6 +5,7 @@ import { createScheduler, type SchedulerOptions } from '#container/scheduler/sch
 import type { Job, JobEvent, Scheduler } from '#container/scheduler/types.ts';
 import type { Plan, Sampling, SlotInit } from '#engine';
 import { SimulatedEngine, type SimulatedOptions } from '#engine';
+import { GREEDY } from '../support/plan-runner.ts';
 
 export class ManualClock implements Clock {
   #now = 1_700_000_000_000;
@@ -142,17 +143,7 @@ export function makeWorld(
   return { engine, scheduler, clock, submitted, opened, faults, droppedPlans: () => droppedPlans, step, run };
 }
 
-export const SEEDED: Sampling = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  seed: 7,
-  ignoreEos: true,
-  logitBias: [],
-};
+export const SEEDED: Sampling = { ...GREEDY, temperature: 1, seed: 7, ignoreEos: true };
 
 /** Moves until the condition holds. */
 export async function stepUntil(world: World, condition: () => boolean): Promise<void> {
